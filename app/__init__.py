@@ -1,0 +1,1 @@
+"""The faces of Engram: pages, command line, worker process, and the services they share."""

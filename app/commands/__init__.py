@@ -1,0 +1,1 @@
+"""One module a command: `run(services, arguments)` returns the exit code."""

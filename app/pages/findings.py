@@ -1,0 +1,165 @@
+"""Findings: every question asked of an archive, to open again, to export, to delete."""
+
+import streamlit as st
+
+from app.view import frame, questions, sidebar
+from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
+from app.view.exports import draw_exports
+from app.view.gauges import draw_gauges
+from app.view.shelf import load_archives
+from app.view.words import ago, count, plain, safe
+from storage import Archive, Finding
+
+PAGE_LENGTH = 25
+
+
+def nothing_yet() -> None:
+    """No findings: the way to the Ask page."""
+    st.html(
+        '<p class="eg-lead">No findings yet. Each question is kept here with its answer and citations.</p>'
+    )
+    if st.button("Ask a question", type="primary", icon=":material/forum:"):
+        st.switch_page("app/pages/ask.py")
+
+
+def draw_row(finding: Finding) -> bool:
+    """One line of the history; tells whether it is selected."""
+    opened = st.session_state.get("opened_finding") == finding.id
+    with st.container(key=f"finding_{finding.id}", horizontal=True, vertical_alignment="center", gap="small"):
+        chosen = st.checkbox(
+            f"Select: {plain(finding.question)}",
+            key=f"select_{finding.id}",
+            label_visibility="collapsed",
+            width=24,
+        )
+        with st.container(width="stretch", gap=None):
+            st.button(
+                plain(shortened(finding.question)),
+                key=f"look_{finding.id}",
+                type="tertiary",
+                icon=":material/expand_more:" if opened else ":material/chevron_right:",
+                on_click=_look,
+                args=(finding.id,),
+            )
+            st.html(
+                f'<div class="eg-meta">{badge(finding.status)}<span>{safe(summary(finding))}</span></div>'
+            )
+    if opened:
+        with st.container(border=True):
+            draw_opened(finding)
+    return chosen
+
+
+def _look(finding_id: int) -> None:
+    same = st.session_state.get("opened_finding") == finding_id
+    st.session_state["opened_finding"] = None if same else finding_id
+    st.session_state.pop("opened_citation", None)
+
+
+def shortened(question: str, limit: int = 160) -> str:
+    """A question on one line."""
+    flat = " ".join(question.split())
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+def summary(finding: Finding) -> str:
+    """When, and with how many citations."""
+    verified = sum(citation.verified for citation in finding.citations)
+    cited = (
+        f"{count(len(finding.citations), 'citation')}, {verified} verified"
+        if finding.citations
+        else "no citations"
+    )
+    return f"{ago(finding.created_at)} · {cited}"
+
+
+def draw_opened(finding: Finding) -> None:
+    """A finding in full."""
+    left, right = st.columns([0.69, 0.31], gap="large")
+    with left:
+        draw_head(finding)
+        draw_text(finding)
+        draw_citations(finding, questions.load_page)
+        draw_coverage(finding)
+    with right:
+        draw_gauges(finding.context, finding.run)
+
+
+def _close() -> None:
+    st.session_state.pop("deleting", None)
+
+
+@st.dialog("Delete findings", on_dismiss=_close)
+def confirm_delete(ids: list[int]) -> None:
+    """Deleting cannot be undone, so it is asked first."""
+    st.write(f"Delete {count(len(ids), 'finding')} with the citations? This cannot be undone.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="delete_confirmed"):
+            with frame.guarded():
+                questions.delete(ids)
+                _close()
+                st.rerun()
+        if st.button("Keep", key="delete_kept"):
+            _close()
+            st.rerun()
+
+
+def choose(archives: list[Archive]) -> tuple[Archive, str]:
+    """The archive, and the words to look for in its findings."""
+    left, right = st.columns(2, gap="small")
+    with left:
+        archive = frame.choose_archive(archives)
+    with right:
+        words = st.text_input("Search", key="findings_search", placeholder="Words in a question or an answer")
+    return archive, words
+
+
+def history(kept: list[Finding], words: str, archive: Archive) -> None:
+    """The list with its tools above it."""
+    shown = [
+        f
+        for f in kept
+        if words.casefold() in f"{f.question}\n{f.answer}\n{status_words(f.status)}".casefold()
+    ]
+    length = st.session_state.get("findings_length", PAGE_LENGTH)
+    tools = st.container(horizontal=True, vertical_alignment="center", key="findings_tools")
+    chosen = [finding for finding in shown[:length] if draw_row(finding)]
+    if len(shown) > length and st.button(f"Show {min(PAGE_LENGTH, len(shown) - length)} more"):
+        st.session_state["findings_length"] = length + PAGE_LENGTH
+        st.rerun()
+    with tools:
+        draw_tools(shown, chosen, archive)
+
+
+def draw_tools(shown: list[Finding], chosen: list[Finding], archive: Archive) -> None:
+    """Export and delete what is selected; with nothing selected, export all that is shown."""
+    if not shown:
+        st.html('<p class="eg-lead">No finding holds these words.</p>')
+        return
+    finished = [finding for finding in chosen or shown if finding.status != "running"]
+    which = f"{count(len(chosen))} selected" if chosen else count(len(shown), "finding")
+    st.html(f'<p class="eg-small eg-figures">{safe(which)}</p>', width="content")
+    if finished:
+        draw_exports(finished, archive.name, key="history")
+    if chosen and st.button("Delete", icon=":material/delete:", key="delete_chosen"):
+        st.session_state["deleting"] = [finding.id for finding in chosen]
+
+
+frame.style()
+frame.heading(
+    "Findings",
+    "Questions asked, answers given, and the quotes they stand on. Export them with their sources.",
+)
+with frame.guarded():
+    sidebar.draw_worker()
+    archives = load_archives()
+    if not archives:
+        nothing_yet()
+    else:
+        archive, words = choose(archives)
+        if kept := questions.history(archive.id):
+            history(kept, words, archive)
+        else:
+            nothing_yet()
+    if deleting := st.session_state.get("deleting"):
+        confirm_delete(deleting)

@@ -1,0 +1,96 @@
+"""From a question to the passages that may answer it: every passage of the archive competes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.chain import Plan
+from app.checkpoints import Ladder
+from app.services import Services
+from storage import PassageText, passages
+
+if TYPE_CHECKING:
+    from engine import ContextState
+    from engine.evidence import Evidence
+
+BY_WORDS = 40
+BY_CODE = 40
+CANDIDATES = 12
+EVIDENCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An archive as it stands for a question: its order, the state to start from, and its recall codes."""
+
+    plan: Plan
+    state: ContextState
+    ids: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+
+
+class Contexts:
+    """The newest state and the codes of the archive asked last, kept in memory between questions."""
+
+    def __init__(self) -> None:
+        self._held: tuple[tuple[int, int, int], Context] | None = None
+        self._lock = threading.Lock()
+
+    def get(self, services: Services, archive_id: int) -> Context:
+        """The context of an archive; loaded anew when there is a newer checkpoint or other documents."""
+        with self._lock, services.database.session() as s:
+            plan = Plan.load(s, archive_id)
+            ladder = Ladder(services, archive_id)
+            newest = next(iter(ladder.newest(s, plan)), None)
+            key = (archive_id, newest.id if newest else 0, hash(plan))
+        with self._lock:
+            if self._held is None or self._held[0] != key:
+                self._held = None
+                self._held = (key, self._load(services, archive_id, plan, ladder))
+            return self._held[1]
+
+    @staticmethod
+    def _load(services: Services, archive_id: int, plan: Plan, ladder: Ladder) -> Context:
+        state, _ = ladder.load(plan)
+        with services.database.session() as s:
+            ids, codes = passages.load_codes(s, archive_id, services.engine.fingerprint)
+        return Context(plan, state, ids, codes)
+
+
+def find_candidates(
+    services: Services,
+    context: Context,
+    archive_id: int,
+    question: str,
+    document_ids: Sequence[int] | None,
+) -> list[PassageText]:
+    """Passages that share words with the question and passages of nearest code, fused by reciprocal rank."""
+    from engine.recall import fuse, search_codes
+
+    engine = services.engine
+    code = engine.encode_query(question) if engine.code_bits else None
+    with services.database.session() as s:
+        rankings = [
+            [found for found, _ in passages.search_text(s, archive_id, question, BY_WORDS, document_ids)]
+        ]
+        if code is not None:
+            ids, codes = context.ids, context.codes
+            if document_ids is not None:
+                ids, codes = passages.load_codes(s, archive_id, engine.fingerprint, document_ids)
+            rows, _ = search_codes(codes, code, BY_CODE)
+            rankings.append(ids[rows].tolist())
+        ranked = fuse(rankings)
+        return passages.get_passages(s, [found for found, _ in ranked[:CANDIDATES]])
+
+
+def as_evidence(found: Sequence[PassageText]) -> list[Evidence]:
+    """Passages in the form the engine ranks."""
+    from engine.evidence import Evidence
+
+    return [Evidence(item.id, item.document, item.heading, item.text) for item in found]

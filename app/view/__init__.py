@@ -1,0 +1,1 @@
+"""What the pages share: words, frame, and how jobs, answers, citations and gauges look. No torch here."""

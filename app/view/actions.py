@@ -1,0 +1,116 @@
+"""What a click in the Library does. Each action says what happened; what went wrong is said in words."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import library
+from app.view.dialogs import ask_for
+from app.view.frame import guarded, services, take_archive
+from app.view.sample import FOLDER, sample
+from app.view.words import count
+from storage import Archive, Document, Job, StorageError
+from storage.ingest import SUPPORTED
+
+RETRYABLE = ("failed", "needs_ocr", "skipped")
+
+
+def act(what: Callable[[], Any], said: str = "") -> None:
+    """Do it, say so, draw the page again."""
+    with guarded():
+        what()
+        if said:
+            st.toast(said, icon=":material/check:")
+        st.rerun()
+
+
+def supported_formats() -> str:
+    """The formats as people call them."""
+    return "Engram reads " + ", ".join(sorted(set(SUPPORTED.values()))) + "."
+
+
+def load_sample() -> None:
+    """Make the sample archive and begin to read it."""
+
+    def make() -> None:
+        archive = _create_free(sample().archive, sample().description)
+        library.add_files(services(), archive, sorted(FOLDER.iterdir()))  # names start with the domain
+        take_archive(archive.id)
+
+    act(make)
+
+
+def _create_free(name: str, description: str) -> Archive:
+    """An archive of this name, numbered when the name is taken."""
+    for number in range(2, 100):
+        with suppress(StorageError):
+            return library.create_archive(services(), name, description)
+        name = f"{sample().archive} {number}"
+    return library.create_archive(services(), name, description)
+
+
+def draw_menu(archive: Archive, documents: int) -> None:
+    """New, rename, delete."""
+    st.button("New archive", icon=":material/add:", on_click=ask_for, args=("new",))
+    with st.popover("Manage", icon=":material/more_horiz:"):
+        about = {"archive": archive}
+        st.button(
+            "Rename…",
+            icon=":material/edit:",
+            type="tertiary",
+            on_click=ask_for,
+            args=("rename",),
+            kwargs=about,
+        )
+        if st.button("Load the sample archive", icon=":material/auto_stories:", type="tertiary"):
+            load_sample()
+        st.button(
+            "Delete…",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=ask_for,
+            args=("delete",),
+            kwargs=about | {"documents": documents},
+        )
+
+
+def add_uploads(archive: Archive, uploads: Sequence[Any]) -> None:
+    """Take in the uploaded files and empty the upload field."""
+
+    def take() -> None:
+        library.add_uploads(services(), archive, [(upload.name, upload) for upload in uploads])
+        st.session_state["upload_round"] = st.session_state.get("upload_round", 0) + 1
+
+    act(take, f"{count(len(uploads), 'file')} added")
+
+
+def add_path(archive: Archive, path: str) -> None:
+    """Take in a file or folder of this machine."""
+    if not path.strip():
+        st.warning("Type the path of a folder or a file first.", icon=":material/info:")
+        return
+    act(lambda: library.add_files(services(), archive, [Path(path.strip()).expanduser()]), "Importing")
+
+
+def cancel_job(job: Job) -> None:
+    """Stop a job; what was read is kept."""
+    act(lambda: library.cancel(services(), job.id))
+
+
+def draw_actions(archive: Archive, selected: Sequence[Document]) -> None:
+    """What can be done with the selected documents."""
+    if not selected:
+        return
+    again = [document for document in selected if document.status in RETRYABLE]
+    with st.container(horizontal=True, vertical_alignment="center", key="document_actions"):
+        st.caption(f"{count(len(selected))} selected", width="content")
+        if again and st.button(
+            f"Try {count(len(again))} again", icon=":material/refresh:", key="retry_documents"
+        ):
+            act(lambda: library.retry(services(), archive, [document.id for document in again]))
+        if st.button("Remove", icon=":material/delete:", key="remove_documents"):
+            ask_for("remove", selected=list(selected))
+            st.rerun()  # the whole page: a dialog of the refreshed part alone would close at its next refresh

@@ -1,0 +1,153 @@
+"""An answer on the page: question, status, text with its numbered marks, citations, coverage."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.view.cited import CitedPage, draw_cited
+from app.view.coverage import coverage_sentence
+from app.view.words import ago, count, plain, safe
+from storage.models import Citation, Finding
+
+# status -> (mark, words, colour class); colour and mark are for the quick eye, the words say it.
+STATUS = {
+    "running": ("…", "answering", "eg-plain"),
+    "supported": ("✓", "supported by the archive", "eg-good"),
+    "partly_supported": ("◐", "partly supported by the archive", "eg-warn"),
+    "not_found": ("∅", "not found in this archive", "eg-plain"),
+    "failed": ("✕", "failed", "eg-bad"),
+    "cancelled": ("■", "stopped", "eg-plain"),
+}
+_MARK = re.compile(r"\[(\d{1,3})\]")
+
+
+def status_words(status: str) -> str:
+    """`supported by the archive`, `not found in this archive`, ..."""
+    return STATUS.get(status, ("", status.replace("_", " "), ""))[1]
+
+
+def chip(status: str) -> str:
+    """The status as HTML."""
+    mark, words, colour = STATUS.get(status, ("", status.replace("_", " "), "eg-plain"))
+    return f'<span class="eg-chip {colour}"><span aria-hidden="true">{mark}</span>{safe(words)}</span>'
+
+
+def badge(status: str) -> str:
+    """The status as quiet HTML, for lists."""
+    mark, words, colour = STATUS.get(status, ("", status.replace("_", " "), "eg-plain"))
+    return f'<span class="eg-badge {colour}"><span aria-hidden="true">{mark}</span> {safe(words)}</span>'
+
+
+def answer_html(text: str, finding_id: int, numbers: Sequence[int] = (), *, writing: bool = False) -> str:
+    """The answer, escaped; marks like [1] that have a citation lead to it."""
+
+    def link(match: re.Match[str]) -> str:
+        number = int(match[1])
+        if number not in numbers:
+            return match[0]
+        return f'<a class="eg-cite" href="#source-{finding_id}-{number}">{number}</a>'
+
+    cursor = '<span class="eg-cursor" aria-hidden="true"></span>' if writing else ""
+    return f'<p class="eg-answer">{_MARK.sub(link, safe(text.strip()))}{cursor}</p>'
+
+
+def draw_head(finding: Finding) -> None:
+    """The question, what became of it, and when it was asked."""
+    notes = [ago(finding.created_at)]
+    if finding.documents:
+        notes.append(
+            f"asked of {count(len(finding.documents), 'document')} only: {', '.join(finding.documents)}"
+        )
+    said = "".join(f"<span>{safe(note)}</span>" for note in notes)
+    st.html(
+        f'<div class="eg-question">{safe(finding.question)}</div>'
+        f'<div class="eg-meta">{chip(finding.status)}{said}</div>'
+    )
+
+
+def draw_text(finding: Finding) -> None:
+    """The answer's words, or what stands in their place."""
+    numbers = [citation.number for citation in finding.citations]
+    if finding.answer.strip() and finding.status != "not_found":
+        writing = finding.status == "running"
+        st.html(answer_html(finding.answer, finding.id, numbers, writing=writing))
+    if finding.status == "not_found":
+        st.html(
+            '<p class="eg-lead">Nothing that was read supports an answer. Other words for the same thing may '
+            "help; so may a document that is not in the archive yet.</p>"
+        )
+    elif finding.status == "failed":
+        st.error(plain(finding.error) or "The answer could not be written.", icon=":material/error:")
+    elif finding.status == "cancelled":
+        st.html('<p class="eg-small">Stopped before the answer was complete.</p>')
+
+
+def source_html(citation: Citation, finding_id: int) -> str:
+    """One citation: number, document, page, whether its quote was verified, and the quote."""
+    mark, words, colour = (
+        ("✓", "verified", "eg-good") if citation.verified else ("!", "unverified", "eg-warn")
+    )
+    meaning = (
+        "word for word in the document" if citation.verified else "not found word for word in the document"
+    )
+    return (
+        f'<div class="eg-source" id="source-{finding_id}-{citation.number}">'
+        f'<span class="eg-number">{citation.number}</span><div>'
+        f'<div class="eg-where"><b>{safe(citation.document)}</b>'
+        f'<span class="eg-soft">page {citation.page}</span>'
+        f'<span class="eg-badge {colour}" title="{meaning}">{mark} {words}</span></div>'
+        f'<div class="eg-quote">“{safe(citation.quote.strip())}”</div></div></div>'
+    )
+
+
+def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None]) -> None:
+    """The numbered citations; a click on one opens its page below it, a second click closes it."""
+    if not finding.citations:
+        return
+    st.html(f'<p class="eg-label">{count(len(finding.citations), "citation")}</p>')
+    opened = st.session_state.get("opened_citation")
+    for citation in finding.citations:
+        this = (finding.id, citation.number)
+        with st.container(border=True, key=f"citation_{finding.id}_{citation.number}", gap="xsmall"):
+            st.html(source_html(citation, finding.id))
+            st.button(
+                f"Close page {citation.page}" if opened == this else f"Show page {citation.page}",
+                key=f"open_{finding.id}_{citation.number}",
+                icon=":material/close:" if opened == this else ":material/find_in_page:",
+                type="tertiary",
+                on_click=_toggle,
+                args=(this,),
+            )
+            if opened == this:
+                with st.container(key="cited_page"), st.spinner("Drawing the page…", show_time=False):
+                    draw_cited(load(citation), citation.quote)
+
+
+def _toggle(citation: tuple[int, int]) -> None:
+    opened = st.session_state.get("opened_citation")
+    st.session_state["opened_citation"] = None if opened == citation else citation
+
+
+def not_read(context: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The `not_read` of an answer's context as pairs."""
+    return [
+        (str(item.get("document", "")), str(item.get("reason", ""))) for item in context.get("not_read") or []
+    ]
+
+
+def finding_coverage(context: Mapping[str, Any]) -> str:
+    """The coverage sentence of an answer, as things stood when it was given."""
+    missing = not_read(context)
+    whole = len({name for name, reason in missing if not reason.startswith("page")})
+    documents = int(context.get("documents") or 0)
+    sentence = coverage_sentence(documents, max(0, documents - whole), missing)
+    total = context.get("tokens_total")
+    return f"{sentence} {count(total, 'token')} in all." if total and not missing else sentence
+
+
+def draw_coverage(finding: Finding) -> None:
+    """What the answer does not stand on, below every answer."""
+    if finding.context:
+        st.html(f'<p class="eg-small eg-figures">{safe(finding_coverage(finding.context))}</p>')

@@ -1,0 +1,77 @@
+"""The documents of an archive as a table: state in words, pages, tokens, remarks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.view.words import size
+from storage.models import Document
+
+# status -> (mark, words); the table is a canvas, so marks are letters and cost no font download.
+STATUS = {
+    "queued": ("·", "queued"),
+    "parsing": ("◔", "parsing"),
+    "parsed": ("◑", "parsed"),
+    "reading": ("◕", "reading"),
+    "ready": ("✓", "read"),
+    "failed": ("✕", "failed"),
+    "needs_ocr": ("▣", "needs OCR"),
+    "skipped": ("–", "skipped"),
+}
+COLOURS = {"ready": "green", "failed": "red", "needs_ocr": "orange", "reading": "blue", "parsing": "blue"}
+ROW_PX, MAX_ROWS_SHOWN = 35, 14
+
+
+def status_words(status: str) -> str:
+    """`✓ read`, `✕ failed`, ..."""
+    mark, words = STATUS.get(status, ("", status))
+    return f"{mark} {words}".strip()
+
+
+def remark(document: Document) -> str:
+    """Why a document was not read, or what was noticed while parsing it."""
+    return document.error or "; ".join(document.warnings)
+
+
+def table(documents: Sequence[Document]) -> pd.DataFrame:
+    """One row a document; numbers stay numbers so that the columns sort."""
+    rows: list[dict[str, Any]] = [
+        {
+            "State": [status_words(document.status)],
+            "Document": document.name,
+            "Pages": document.pages or None,
+            "Tokens": document.tokens or None,
+            "Size": size(document.bytes),
+            "Remark": remark(document),
+        }
+        for document in documents
+    ]
+    frame = pd.DataFrame(rows, columns=["State", "Document", "Pages", "Tokens", "Size", "Remark"])
+    return frame.astype({"Pages": "Int64", "Tokens": "Int64"})
+
+
+def draw_documents(documents: Sequence[Document], key: str) -> list[Document]:
+    """The table; returns the documents whose rows are selected."""
+    chips = [status_words(status) for status in STATUS]
+    colours = [COLOURS.get(status, "gray") for status in STATUS]
+    column = st.column_config
+    event = st.dataframe(
+        table(documents),
+        key=key,
+        hide_index=True,
+        height=ROW_PX * (min(len(documents), MAX_ROWS_SHOWN) + 1) + 3,
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config={
+            "State": column.MultiselectColumn(options=chips, color=colours, width=112),
+            "Document": column.TextColumn(width=310),
+            "Pages": column.NumberColumn(format="localized", width=60),
+            "Tokens": column.NumberColumn(format="localized", width=75),
+            "Size": column.TextColumn(width=75),
+            "Remark": column.TextColumn(width="medium"),
+        },
+    )
+    rows = event["selection"]["rows"] if event else []
+    return [documents[row] for row in rows if row < len(documents)]

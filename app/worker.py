@@ -1,0 +1,155 @@
+"""The worker process: claims jobs one after another, answers questions between the steps of long ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from app.answering import resident_bytes
+from app.running import is_dead, run_job, worker_id
+from app.services import Services
+from storage import Document, Finding, Job, StorageError, findings, jobs
+
+log = logging.getLogger(__name__)
+POLL_S = 0.4
+BEAT_S = 5.0
+TROUBLE_S = 2.0
+ASK_EVERY_S = 0.2
+
+
+class Worker:
+    """Takes work from the queue until told to stop."""
+
+    def __init__(self, services: Services) -> None:
+        self.id = worker_id()
+        self._services = services
+        self._stop = threading.Event()
+        self._looked_at = 0.0
+
+    def run_forever(self) -> None:
+        """Work until SIGTERM or SIGINT; the job in hand then goes back to the queue, its progress saved."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        beating = threading.Thread(target=self._keep_alive, name="worker-heartbeat", daemon=True)
+        try:
+            self._say_alive()
+            self._take_over()
+            beating.start()
+            log.info("worker %s started", self.id)
+            while not self._stop.is_set():
+                if not self._step():
+                    self._stop.wait(POLL_S)
+        finally:
+            self._stop.set()
+            if beating.is_alive():
+                beating.join()
+            self._say_goodbye()
+
+    def run_until_idle(self) -> int:
+        """Do everything that is queued; returns how many jobs were done."""
+        count = 0
+        while not self._stop.is_set() and self._step():
+            count += 1
+        return count
+
+    def stop(self) -> None:
+        """Ask for a clean end."""
+        self._stop.set()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+    def _step(self, kinds: tuple[str, ...] | None = None) -> bool:
+        """Claim and do one job; False when there is none."""
+        try:
+            with self._services.database.session() as s:
+                job = jobs.claim(s, self.id, kinds)
+        except StorageError as error:  # a locked database or a full disk passes; the worker outlives it
+            log.warning("the queue could not be read: %s", error.message)
+            self._stop.wait(TROUBLE_S)
+            return False
+        if job is None:
+            return False
+        log.info("job %d: %s", job.id, job.kind)
+        run_job(self._services, job, self.id, stop=self._stop, serve=None if kinds else self._serve)
+        return True
+
+    def _serve(self) -> None:
+        """Between two steps of a long job: questions go first."""
+        if time.monotonic() - self._looked_at < ASK_EVERY_S:
+            return
+        while not self._stop.is_set() and self._step(("ask",)):
+            pass
+        self._looked_at = time.monotonic()
+
+    def _take_over(self) -> None:
+        """Queue again what dead processes of this machine left, and mend what they left half-done."""
+        with self._services.database.session() as s:
+            names = {worker.id for worker in jobs.list_workers(s)}
+            names |= set(
+                s.scalars(select(Job.worker).where(Job.status == "running", Job.worker.is_not(None)))
+            )
+            dead = [name for name in names if name and name != self.id and is_dead(name)]
+        with self._services.database.session() as s:
+            for name in dead:
+                jobs.requeue_orphans(s, name)
+                jobs.remove_worker(s, name)
+            _adopt_documents(s)
+            _settle_findings(s)
+
+    def _say_alive(self) -> None:
+        info = self._describe()
+        with self._services.database.session() as s:
+            jobs.beat_worker(s, self.id, **info)
+
+    def _describe(self) -> dict[str, Any]:
+        options = self._services.options
+        info = {"pid": os.getpid(), "model": options.model, "device": options.device}
+        info["memory_bytes"] = resident_bytes()
+        if self._services.engine_loaded:
+            engine = self._services.engine
+            info |= {"device": engine.device, "backend": engine.backend, "model_bytes": engine.nbytes}
+            info |= {"description": engine.config.describe(), "fingerprint": engine.fingerprint}
+            info["power_source"] = self._services.meter.source
+        return info
+
+    def _say_goodbye(self) -> None:
+        try:
+            with self._services.database.session() as s:
+                jobs.remove_worker(s, self.id)
+        except StorageError as error:
+            log.warning("could not sign off: %s", error.message)
+
+    def _keep_alive(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            try:
+                self._say_alive()
+            except StorageError as error:
+                log.warning("worker heartbeat not written: %s", error.message)
+
+
+def _adopt_documents(s: Session) -> None:
+    """Documents that wait to be parsed while no job will do it get one."""
+    waiting = select(Document.archive_id).where(Document.status.in_(("queued", "parsing"))).distinct()
+    for archive_id in s.scalars(waiting).all():
+        active = jobs.list_jobs(s, archive_id, active=True)
+        if not any(job.kind == "ingest" for job in active):
+            jobs.enqueue(s, "ingest", archive_id, {})
+
+
+def _settle_findings(s: Session) -> None:
+    """Findings whose job is over without an answer say so."""
+    over = select(Finding.id, Job.status, Job.error).outerjoin(Job, Job.id == Finding.job_id)
+    ended = or_(Job.id.is_(None), Job.status.not_in(("queued", "running")))
+    over = over.where(Finding.status == "running", ended)
+    for finding_id, status, error in s.execute(over).all():
+        end = "cancelled" if status == "cancelled" else "failed"
+        findings.update_finding(s, finding_id, status=end, error=error or "")

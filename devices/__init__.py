@@ -1,0 +1,7 @@
+"""Choosing a device and measuring what it draws. Imports no torch by itself."""
+
+from devices.device import Device, DeviceError
+from devices.discovery import discover, select
+from devices.power import Measurement, Meter, PowerMeter, open_meters
+
+__all__ = ["Device", "DeviceError", "Measurement", "Meter", "PowerMeter", "discover", "open_meters", "select"]

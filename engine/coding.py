@@ -1,0 +1,126 @@
+"""What a linear layer takes in: dense activations or spike counts, and a tally of the spikes fired."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kernels.int8.cpu import spike_matmul
+from kernels.ops import Ops
+from kernels.spike import Spikes
+
+TALLY_STRIDE = 32
+"""Every 32nd token of a chunk is counted: the shares are means over thousands of tokens either way."""
+
+
+@dataclass(slots=True)
+class SpikeTally:
+    """Running sums over the sampled places (token, channel) of every coded layer input."""
+
+    places: int = 0
+    spikes: int = 0
+    silent: int = 0
+
+    def add(self, spikes: Spikes) -> None:
+        """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise coding)."""
+        low = spikes.low[::TALLY_STRIDE]
+        if spikes.bursts:
+            rows = tuple(type(b)(b.channels, b.digits[::TALLY_STRIDE], b.weight) for b in spikes.bursts)
+            counts = Spikes(low, spikes.vth[::TALLY_STRIDE], rows).counts().abs()
+        else:
+            counts = low.to(torch.int32).abs()
+        self.places += counts.numel()
+        self.silent += int((counts == 0).sum())
+        while counts.any():
+            self.spikes += int((counts & 1).sum())
+            counts = counts >> 1
+
+    def spikes_per_channel(self) -> float | None:
+        """Mean spikes a channel fires for one token; None where nothing was coded."""
+        return self.spikes / self.places if self.places else None
+
+    def silent_share(self) -> float | None:
+        """Share of channels that fire nothing; None where nothing was coded."""
+        return self.silent / self.places if self.places else None
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Weights of a linear layer: dense `weight` [N, K], or INT8 `weight` with `scale` [N] to be fed by spikes."""
+
+    weight: Tensor
+    scale: Tensor | None = None
+
+
+class DenseCoder:
+    """Leaves activations as they are, in the compute dtype."""
+
+    def __init__(self, dtype: torch.dtype, ops: Ops) -> None:
+        self.dtype = dtype
+        self.ops = ops
+
+    def norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        """RMSNorm of `x` float32 [T, K]."""
+        return F.rms_norm(x, (x.shape[-1],), weight, eps).to(self.dtype)
+
+    def plain(self, x: Tensor) -> Tensor:
+        """`x` [T, K] as a linear layer's input."""
+        return x.to(self.dtype)
+
+    def linear(self, layer: Linear, coded: Tensor) -> Tensor:
+        """float32 [T, N]."""
+        return F.linear(coded, layer.weight).float()
+
+    def add_linear(self, layer: Linear, coded: Tensor, target: Tensor) -> None:
+        """Add the layer's output to `target` float32 [T, N]."""
+        target.add_(F.linear(coded, layer.weight))
+
+    def gated(self, layer: Linear, coded: Tensor) -> Tensor:
+        """silu(gate) * up of a joined gate and up projection [2 I, K], as the next layer's input [T, I]."""
+        gate, up = F.linear(coded, layer.weight).chunk(2, dim=-1)
+        return self.plain(F.silu(gate.float()) * up.float())
+
+
+class SpikeCoder:
+    """Turns activations into spike counts with threshold factor `k` and tallies them."""
+
+    def __init__(self, k: float, tally: SpikeTally, ops: Ops) -> None:
+        self.k = k
+        self.tally = tally
+        self.ops = ops
+
+    def norm(self, x: Tensor, weight: Tensor, eps: float) -> Spikes:
+        """Spike counts of the RMSNorm of `x` float32 [T, K]."""
+        return self._counted(self.ops.norm_encode(x, weight, eps, self.k))
+
+    def plain(self, x: Tensor) -> Spikes:
+        """Spike counts of `x` [T, K]."""
+        return self._counted(self.ops.encode(x, self.k))
+
+    def linear(self, layer: Linear, coded: Spikes) -> Tensor:
+        """float32 [T, N]."""
+        return self.ops.dequantize(spike_matmul(coded, layer.weight), scale_of(layer), coded.vth)
+
+    def add_linear(self, layer: Linear, coded: Spikes, target: Tensor) -> None:
+        """Add the layer's output to `target` float32 [T, N]."""
+        self.ops.dequantize(spike_matmul(coded, layer.weight), scale_of(layer), coded.vth, add_to=target)
+
+    def gated(self, layer: Linear, coded: Spikes) -> Spikes:
+        """Spike counts of silu(gate) * up of a joined gate and up projection [2 I, K]: [T, I]."""
+        total = spike_matmul(coded, layer.weight)
+        return self._counted(self.ops.swiglu_encode(total, scale_of(layer), coded.vth, self.k))
+
+    def _counted(self, spikes: Spikes) -> Spikes:
+        self.tally.add(spikes)
+        return spikes
+
+
+Coder = DenseCoder | SpikeCoder
+
+
+def scale_of(layer: Linear) -> Tensor:
+    """The scale of INT8 weights; dense ones cannot take spikes."""
+    if layer.scale is None:
+        raise TypeError("spikes need INT8 weights with a scale")
+    return layer.scale

@@ -1,0 +1,1 @@
+"""Conversion of a dense Transformer into the spiking hybrid: data preparation, training, evaluation, packaging."""

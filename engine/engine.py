@@ -1,0 +1,270 @@
+"""The facade: load a model, read, generate, and say what it cost."""
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.coding import DenseCoder, SpikeCoder, SpikeTally
+from engine.config import ModelConfig, parse_config
+from engine.decoder import Decoder
+from engine.errors import DeviceError, ModelError
+from engine.host import attention_dtype, choose_ops, describe_cpu, prepare_cpu
+from engine.passages import PassageCoder, sign_codes
+from engine.runs import ReadProgress, RunStats, run_stats
+from engine.state import ContextState
+from engine.tokenizer import Tokenizer
+from engine.weights import LOADERS, ModelWeights, TensorSource, weights_digest
+from engine.window_cache import SEGMENT
+
+CHUNK = SEGMENT
+"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same arithmetic."""
+
+NUMERICS = "1"
+"""Raised whenever the arithmetic changes results: old states are then refused."""
+
+
+class Engine:
+    """One loaded model. Make it with `Engine.load`; sequence memory lives in `ContextState` alone."""
+
+    def __init__(
+        self, config: ModelConfig, weights: ModelWeights, tokenizer: Tokenizer | None, identity: str, spiking: bool,
+        dtype: torch.dtype,
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.tokenizer = tokenizer
+        self.spiking = spiking
+        self.device = "cpu"
+        self.last_run: RunStats | None = None
+        self._tally = SpikeTally()
+        ops, self._ops_note = choose_ops()
+        self._ops_name = ops.name
+        coder = SpikeCoder(config.spike.k, self._tally, ops) if spiking and config.spike else DenseCoder(dtype, ops)
+        self.decoder = Decoder(config, weights, coder, dtype)
+        numerics = f"{NUMERICS}:{spiking}:{dtype}"
+        self.fingerprint = hashlib.sha256(f"{identity}:{numerics}".encode()).hexdigest()
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = "default",
+        device: str = "auto",
+        spiking: bool | str = "auto",
+        models_dir: str | Path | None = None,
+        dtype: str = "auto",
+    ) -> "Engine":
+        """Load "default" (from `models_dir`) or a checkpoint folder.
+
+        `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
+        format where the processor has it, float32 for other checkpoints. Raises ModelError, DeviceError.
+        """
+        if device not in ("auto", "cpu"):
+            raise DeviceError(f"the engine cannot compute on {device!r} yet", "Use --device cpu.", "unknown_device")
+        prepare_cpu()
+        folder = _model_folder(model, models_dir)
+        raw = _read_config(folder)
+        config = parse_config(raw)
+        use_spikes = config.spike is not None if spiking == "auto" else bool(spiking)
+        kind = _compute_dtype(dtype, config)
+        source = TensorSource(folder)
+        weights = LOADERS[config.model_type](source, config, use_spikes, kind)
+        source.finish()
+        tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
+        words = tokenizer.fingerprint if tokenizer is not None else ""
+        identity = f"{weights_digest(source.files)}:{json.dumps(raw, sort_keys=True)}:{words}"
+        return cls(config, weights, tokenizer, identity, use_spikes, kind)
+
+    @property
+    def backend(self) -> str:
+        """What computes, for people."""
+        path = "INT8 spike counts" if self.spiking else f"dense {str(self.decoder.cache_dtype).removeprefix('torch.')}"
+        note = f" ({self._ops_note})" if self._ops_note else ""
+        return f"{path}, {self._ops_name} kernels{note}, {describe_cpu()}"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights."""
+        return self.decoder.weights.nbytes()
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a recall code; 0 if the model has no recall head."""
+        recall = self.decoder.weights.recall
+        return 0 if recall is None else recall.projection.shape[0]
+
+    def new_state(self) -> ContextState:
+        """A state that has read nothing."""
+        return self.decoder.new_state(self.fingerprint)
+
+    def logits(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
+        """Teacher-forced logits float32 [T, V] of `ids`; continues (and advances) `state` if given."""
+        return self.decoder.logits(self.hidden(ids, state))
+
+    def hidden(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
+        """Residual stream before the final norm, float32 [T, d]; continues (and advances) `state` if given."""
+        state = self.new_state() if state is None else self._own(state)
+        started = self._begin()
+        parts = []
+        with torch.inference_mode():
+            for chunk in _aligned_chunks(ids, state.tokens_read, CHUNK):
+                part = self.decoder.forward(self._ids(chunk), state)
+                assert part is not None
+                parts.append(part)
+        self._end(sum(map(len, parts)), started, state)
+        return torch.cat(parts) if parts else torch.empty(0, self.config.hidden_size)
+
+    def next_logits(self, hidden: Tensor) -> Tensor:
+        """Logits [T, V] of rows of `hidden` [T, d]."""
+        with torch.inference_mode():
+            return self.decoder.logits(hidden)
+
+    def read(
+        self, ids: Iterable[int], state: ContextState, passage_ends: Iterable[int] | None = None, chunk: int = CHUNK
+    ) -> Iterator[ReadProgress]:
+        """Stream `ids` into `state` with constant memory, yielding after each chunk; the state is consistent then.
+
+        `passage_ends`: ascending positions in the whole context (in `state.tokens_read` counting) at which
+        passages end; their recall codes come with the progress. Close the generator to stop between chunks.
+        """
+        state = self._own(state)
+        recall = self.decoder.weights.recall
+        if passage_ends is not None and recall is None:
+            raise ModelError("this model has no recall head, so passages cannot be coded", "Read without passages.")
+        separator = self.tokenizer.separator_id if self.tokenizer is not None else None
+        coder = None if recall is None or passage_ends is None else PassageCoder(recall, state, passage_ends, separator)
+        started, done = self._begin(), 0
+        for piece in _aligned_chunks(ids, state.tokens_read, chunk):
+            tensor = self._ids(piece)
+            if coder is not None:
+                coder.begin(tensor)
+            with torch.inference_mode():
+                self.decoder.forward(tensor, state, tap=coder.tap if coder is not None else None, output=False)
+            done += len(piece)
+            self._end(done, started, state)
+            codes = tuple(coder.codes) if coder is not None else ()
+            yield ReadProgress(state.tokens_read, done, time.perf_counter() - started, codes)
+
+    def generate(
+        self,
+        prompt_ids: Sequence[int],
+        state: ContextState | None = None,
+        max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        stop_ids: Iterable[int] | None = None,
+    ) -> Iterator[int]:
+        """Read `prompt_ids` into `state`, then yield new tokens until a stop token (not yielded; default: end of text).
+
+        `temperature` 0 is greedy. Tokens yielded have been read into the state, except the last.
+        """
+        state = self.new_state() if state is None else self._own(state)
+        stops = self._stops(stop_ids)
+        generator = torch.Generator().manual_seed(seed) if seed is not None else None
+        hidden = self.hidden(prompt_ids, state)
+        if not len(hidden):
+            raise ValueError("generate needs at least one prompt token")
+        started = self._begin()
+        for produced in range(max_new_tokens):
+            token = _choose(self.next_logits(hidden[-1:])[0], temperature, generator)
+            self._end(produced + 1, started, state)
+            if token in stops:
+                return
+            yield token
+            if produced + 1 < max_new_tokens:
+                with torch.inference_mode():
+                    out = self.decoder.forward(self._ids([token]), state)
+                assert out is not None
+                hidden = out
+
+    def encode_query(self, text: str) -> bytes:
+        """Recall code of a question (bits / 8 bytes), read on its own."""
+        recall = self.decoder.weights.recall
+        if recall is None or self.tokenizer is None:
+            raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
+        ids = self.tokenizer.encode(text) or [self.tokenizer.separator_id]
+        with torch.inference_mode():
+            start = self._ids([self.tokenizer.separator_id, *ids])
+            hidden = self.decoder.forward(start, self.new_state(), stop=recall.layer)
+            assert hidden is not None
+            mean = hidden[1:].mean(dim=0, keepdim=True)
+            return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
+
+    def _own(self, state: ContextState) -> ContextState:
+        if state.fingerprint != self.fingerprint:
+            raise ModelError("this state belongs to another model", "Load the model that wrote it.", "state_other_model")
+        return state
+
+    def _ids(self, ids: Sequence[int]) -> Tensor:
+        tensor = torch.as_tensor(ids, dtype=torch.int64)
+        if len(tensor) and (int(tensor.min()) < 0 or int(tensor.max()) >= self.config.vocab_size):
+            raise ValueError(f"token ids must lie in 0..{self.config.vocab_size - 1}")
+        return tensor
+
+    def _stops(self, stop_ids: Iterable[int] | None) -> frozenset[int]:
+        if stop_ids is not None:
+            return frozenset(stop_ids)
+        if self.tokenizer is None:
+            return frozenset()
+        ends = (self.tokenizer.eos_id, self.tokenizer.im_end_id, self.tokenizer.separator_id)
+        return frozenset(i for i in ends if i is not None)
+
+    def _begin(self) -> float:
+        self._tally.places = self._tally.spikes = self._tally.silent = 0
+        return time.perf_counter()
+
+    def _end(self, tokens: int, started: float, state: ContextState) -> None:
+        self.last_run = run_stats(tokens, time.perf_counter() - started, state.nbytes, self._tally)
+
+
+def _aligned_chunks(ids: Iterable[int], position: int, size: int) -> Iterator[list[int]]:
+    """Lists of `ids` cut where the context position is a multiple of `size` or of a window segment."""
+    source = iter(ids)
+    while piece := list(itertools.islice(source, min(size - position % size, SEGMENT - position % SEGMENT))):
+        yield piece
+        position += len(piece)
+
+
+def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> int:
+    if temperature <= 0:
+        return int(logits.argmax())
+    return int(torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1, generator=generator))
+
+
+def _compute_dtype(name: str, config: ModelConfig) -> torch.dtype:
+    if name == "auto":
+        return attention_dtype() if config.model_type == "engram" else torch.float32
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in kinds:
+        raise ModelError(f"unknown dtype {name!r}", f"Use one of: auto, {', '.join(kinds)}.")
+    return kinds[name]
+
+
+def _model_folder(model: str | Path, models_dir: str | Path | None) -> Path:
+    if str(model) == "default":
+        if models_dir is None:
+            raise ModelError("the default model needs models_dir", "Pass the folder that start.py prepared.")
+        folder = Path(models_dir) / "default"
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"the default model is not prepared in {folder}", "Run: python3 start.py setup", "no_model")
+        return folder
+    folder = Path(model)
+    if not folder.is_dir():
+        raise ModelError(f"no model folder at {folder}", "Give the path of a checkpoint folder.", "no_model")
+    return folder
+
+
+def _read_config(folder: Path) -> dict[str, object]:
+    try:
+        raw = json.loads((folder / "config.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"no config.json in {folder}", "Is this a model folder?", "no_model") from error
+    except ValueError as error:
+        raise ModelError(f"config.json in {folder} is not valid JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise ModelError(f"config.json in {folder} is not an object")
+    return raw

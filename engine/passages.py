@@ -1,0 +1,60 @@
+"""Recall codes of the passages that stream through the model: mean hidden state, centred, projected, by sign."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from engine.state import ContextState
+from engine.weights import RecallWeights
+from kernels.hamming import pack_signs
+
+
+class PassageCoder:
+    """Pools hidden states between passage ends; the unfinished passage's sum lives in the state."""
+
+    def __init__(self, recall: RecallWeights, state: ContextState, ends: Iterable[int], separator: int | None) -> None:
+        self._recall = recall
+        self._state = state
+        self._separator = separator
+        self._ends: Iterator[tuple[int, int]] = enumerate(ends)
+        self._next = next(self._ends, None)
+        self._ids: Tensor | None = None
+        self.codes: list[tuple[int, bytes]] = []
+        while self._next is not None and self._next[1] <= state.tokens_read:
+            self._next = next(self._ends, None)
+
+    def begin(self, ids: Tensor) -> None:
+        """Announce the chunk whose hidden states `tap` will receive."""
+        self._ids = ids
+        self.codes = []
+
+    def tap(self, layer: int, hidden: Tensor) -> None:
+        """Pool `hidden` [T, d] of the announced chunk at the recall layer; completed passages go to `codes`."""
+        if layer != self._recall.layer:
+            return
+        assert self._ids is not None
+        state, start = self._state, self._state.tokens_read
+        counted = torch.ones(len(hidden)) if self._separator is None else (self._ids != self._separator).float()
+        cuts, finished = [0], []
+        while self._next is not None and self._next[1] <= start + len(hidden):
+            finished.append(self._next[0])
+            cuts.append(self._next[1] - start)
+            self._next = next(self._ends, None)
+        cuts.append(len(hidden))
+        place = torch.arange(len(hidden))
+        inside = [(place >= a) & (place < b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        member = torch.stack(inside).float() * counted
+        sums, counts = member @ hidden, member.sum(dim=1)
+        sums[0] += state.passage_sum
+        counts[0] += state.passage_count
+        state.passage_sum, state.passage_count = sums[-1].clone(), int(counts[-1])
+        if finished:
+            means = sums[:-1] / counts[:-1, None].clamp(min=1)
+            codes = sign_codes(means, self._recall.mean, self._recall.projection)
+            self.codes = list(zip(finished, codes, strict=True))
+
+
+def sign_codes(means: Tensor, center: Tensor, projection: Tensor) -> list[bytes]:
+    """The code of each mean hidden state: `means` [N, d], `center` [d], `projection` [bits, d] -> N times bits/8 bytes."""
+    return [row.tobytes() for row in pack_signs(((means - center) @ projection.T).numpy())]

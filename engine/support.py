@@ -1,0 +1,77 @@
+"""Which sentence of the evidence carries a statement, and how well."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+
+from engine.evidence import Evidence
+from engine.sentences import content_terms, sentence_spans
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence [start, end) of the evidence at place `rank` (0 is best), with its content terms."""
+
+    rank: int
+    start: int
+    end: int
+    terms: frozenset[str]
+
+
+class SentenceIndex:
+    """The sentences of some ranked evidence, with term weights: rare among them is telling."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        self.sentences: list[Sentence] = []
+        self.titles = [frozenset(content_terms(e.title())) for e in evidence]
+        for rank, item in enumerate(evidence):
+            for start, end in sentence_spans(item.text):
+                self.sentences.append(Sentence(rank, start, end, frozenset(content_terms(item.text[start:end]))))
+        self._frequency = Counter(term for s in self.sentences for term in s.terms)
+
+    def weight(self, term: str) -> float:
+        """Inverse document frequency over the sentences, at least log 2."""
+        return log(2 + len(self.sentences) / (1 + self._frequency[term]))
+
+    def coverage(self, wanted: Iterable[str], given: frozenset[str]) -> float:
+        """Weighted share of `wanted` terms found in `given`; 0 if nothing is wanted."""
+        terms = set(wanted)
+        total = sum(self.weight(t) for t in terms)
+        return sum(self.weight(t) for t in terms & given) / total if total else 0.0
+
+    def relevance(self, sentence: Sentence, question: Iterable[str]) -> float:
+        """How much of the question a sentence takes up; its passage's other words and title count a little."""
+        terms = set(question)
+        direct = self.coverage(terms, sentence.terms)
+        around = self.titles[sentence.rank].union(
+            *(s.terms for s in self.sentences if s.rank == sentence.rank and abs(s.start - sentence.start) < 400)
+        )
+        return 0.75 * direct + 0.25 * self.coverage(terms, around) - 0.04 * sentence.rank
+
+    def best_for_question(self, question: str) -> tuple[Sentence, float] | None:
+        """The sentence that takes up most of the question."""
+        terms = content_terms(question)
+        scored = [(s, self.relevance(s, terms)) for s in self.sentences]
+        return max(scored, key=lambda pair: pair[1], default=None)
+
+    def best_for_statement(self, statement: str, question: str) -> tuple[Sentence, float] | None:
+        """The sentence that supports `statement` best: (sentence, share of the statement's terms it holds, 0..1).
+
+        Terms the question already holds prove nothing and count only where nothing else is said. A number
+        that the sentence lacks makes the support 0. Ties go to the sentence that fits the question better.
+        """
+        asked = content_terms(question)
+        said = set(content_terms(statement))
+        new = said - set(asked) or said
+        if not new:
+            return None
+        numbers = {t for t in new if t[0].isdigit()}
+        scored = []
+        for sentence in self.sentences:
+            share = 0.0 if numbers - sentence.terms else self.coverage(new, sentence.terms)
+            scored.append((share + 0.3 * self.relevance(sentence, asked), share, sentence))
+        if not scored:
+            return None
+        _, share, best = max(scored, key=lambda item: item[0])
+        return best, share

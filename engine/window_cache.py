@@ -1,0 +1,149 @@
+"""Keys and values a window layer still needs, with positions counted inside the cache."""
+
+import torch
+from torch import Tensor
+
+from kernels.rotary import inverse_frequencies, rotate
+
+SLACK = 256
+"""Places a buffer grows by at least."""
+
+SEGMENT = 1024
+"""Tokens that share one count of positions; a chunk of text never crosses a multiple of it."""
+
+
+class Rotary:
+    """Cosines and sines for positions 0, 1, ..., grown on demand; angles in float64, tables in float32."""
+
+    def __init__(self, head_dim: int, theta: float) -> None:
+        self._frequencies = inverse_frequencies(head_dim, theta).double()
+        self._cos = torch.empty(0, head_dim // 2)
+        self._sin = torch.empty(0, head_dim // 2)
+
+    def tables(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """cos, sin [stop - start, D/2]; `start` may be negative."""
+        if start < 0:
+            return self._compute(start, stop)
+        if stop > len(self._cos):
+            self._cos, self._sin = self._compute(0, max(stop, 2 * len(self._cos)))
+        return self._cos[start:stop], self._sin[start:stop]
+
+    def _compute(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        angle = torch.arange(start, stop, dtype=torch.float64)[:, None] * self._frequencies
+        return angle.cos().float(), angle.sin().float()
+
+
+class WindowCache:
+    """The last `left` keys (all of them if `left` is -1) and the first `sinks` of a context.
+
+    Keys are kept unrotated. The rotated copy counts positions from `left` keys before the current segment of
+    SEGMENT tokens (rotary attention depends on differences only), so they stay below window + SEGMENT at any
+    context length and, being a function of the token's place alone, do not depend on how a text was chunked.
+    """
+
+    def __init__(self, heads: int, dim: int, left: int, sinks: int, dtype: torch.dtype) -> None:
+        self.left = left
+        self.seen = 0
+        self.length = 0
+        self.origin = 0
+        self.keys = torch.empty(heads, 0, dim, dtype=dtype)
+        self.rotated = torch.empty(heads, 0, dim, dtype=dtype)
+        self.values = torch.empty(heads, 0, dim, dtype=dtype)
+        self.sink_keys = torch.empty(heads, sinks, dim, dtype=dtype)
+        self.sink_values = torch.empty(heads, sinks, dim, dtype=dtype)
+        self._sink_rotated: Tensor | None = None
+
+    def extend(self, keys: Tensor, values: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
+        """Append unrotated float32 `keys`, `values` [Hk, T, D] that lie in one segment; cos, sin [T, D/2] of their places."""
+        count = keys.shape[1]
+        if self.left >= 0 and self.seen % SEGMENT + count > SEGMENT:
+            raise ValueError(f"{count} tokens from position {self.seen} cross a segment of {SEGMENT}")
+        self._keep_sinks(keys, values)
+        if self.left >= 0 and self.seen % SEGMENT == 0 and self.seen:
+            self._begin_segment(count, rotary)
+        elif self.length + count > self.keys.shape[1]:
+            self._grow(count)
+        start, stop = self.length, self.length + count
+        tables = rotary.tables(self.origin + start, self.origin + stop)
+        self.keys[:, start:stop] = keys
+        self.values[:, start:stop] = values
+        # Rotate what the cache holds (rounded keys), so that a reloaded state gives the same bits.
+        self.rotated[:, start:stop] = rotate(self.keys[:, start:stop].float(), *tables)
+        self.length, self.seen = stop, self.seen + count
+        return tables
+
+    def visible(self, count: int) -> tuple[Tensor, Tensor]:
+        """Rotated keys and values that the last `count` tokens can see, their own included: [Hk, N, D] each."""
+        start = max(0, self.length - count - self.left) if self.left >= 0 else 0
+        return self.rotated[:, start : self.length], self.values[:, start : self.length]
+
+    def rotated_sinks(self, rotary: Rotary) -> Tensor:
+        """Sink keys rotated by minus their fixed distance `left + sinks - i` [Hk, S, D]."""
+        if self._sink_rotated is None:
+            amount = self.sink_keys.shape[1]
+            tables = rotary.tables(-self.left - amount, -self.left)
+            self._sink_rotated = rotate(self.sink_keys.float(), *tables).to(self.sink_keys.dtype)
+        return self._sink_rotated
+
+    def live(self) -> tuple[Tensor, Tensor]:
+        """The keys and values later tokens can still see: unrotated [Hk, n, D] each."""
+        start = max(0, self.length - self.left) if self.left >= 0 else 0
+        return self.keys[:, start : self.length], self.values[:, start : self.length]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, buffers included."""
+        tensors = (self.keys, self.rotated, self.values, self.sink_keys, self.sink_values)
+        return sum(t.numel() * t.element_size() for t in tensors)
+
+    def clone(self, rotary: Rotary) -> "WindowCache":
+        """An independent copy."""
+        keys, values = self.live()
+        return self.restore(keys, values, self.sink_keys, self.sink_values, self.left, self.seen, rotary)
+
+    @classmethod
+    def restore(
+        cls, keys: Tensor, values: Tensor, sink_keys: Tensor, sink_values: Tensor, left: int, seen: int, rotary: Rotary
+    ) -> "WindowCache":
+        """A cache holding copies of the given live tensors after `seen` tokens."""
+        heads, length, dim = keys.shape
+        cache = cls(heads, dim, left, sink_keys.shape[1], keys.dtype)
+        cache.seen, cache.length = seen, length
+        if left >= 0 and seen:
+            segment = (seen - 1) // SEGMENT * SEGMENT
+            cache.origin = seen - length - max(0, segment - left)
+        cache.keys, cache.values = keys.clone(), values.clone()
+        cache.rotated = rotate(keys.float(), *rotary.tables(cache.origin, cache.origin + length)).to(keys.dtype)
+        cache.sink_keys, cache.sink_values = sink_keys.clone(), sink_values.clone()
+        return cache
+
+    def _keep_sinks(self, keys: Tensor, values: Tensor) -> None:
+        free = self.sink_keys.shape[1] - self.seen
+        if free > 0:
+            count = min(free, keys.shape[1])
+            self.sink_keys[:, self.seen : self.seen + count] = keys[:, :count]
+            self.sink_values[:, self.seen : self.seen + count] = values[:, :count]
+            self._sink_rotated = None
+
+    def _begin_segment(self, count: int, rotary: Rotary) -> None:
+        """Forget keys that no later token sees and count positions anew."""
+        keys, values = self.live()
+        kept = keys.shape[1]
+        self.origin = 0
+        rotated = rotate(keys.float(), *rotary.tables(0, kept)).to(keys.dtype)
+        self._move(keys, rotated, values, kept + max(count, SLACK))
+
+    def _grow(self, count: int) -> None:
+        # Doubling where everything is kept; one segment at most is still to come where a window slides.
+        growth = max(count, SLACK if self.left >= 0 else max(SLACK, self.length))
+        held = slice(0, self.length)
+        self._move(self.keys[:, held], self.rotated[:, held], self.values[:, held], self.length + growth)
+
+    def _move(self, keys: Tensor, rotated: Tensor, values: Tensor, capacity: int) -> None:
+        kept = keys.shape[1]
+        shape = (keys.shape[0], capacity, keys.shape[2])
+        moved = [keys.new_empty(shape) for _ in range(3)]
+        for target, source in zip(moved, (keys, rotated, values), strict=True):
+            target[:, :kept] = source
+        self.keys, self.rotated, self.values = moved
+        self.length = kept

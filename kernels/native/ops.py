@@ -1,0 +1,123 @@
+"""Tensors in and out of the compiled kernels."""
+
+import torch
+from torch import Tensor
+
+from kernels.native.library import NativeLibrary
+from kernels.ops import TorchOps
+from kernels.spike.cpu import DIGIT, Burst, Spikes
+from kernels.window.reference import Sinks
+
+MAX_SINKS = 16
+
+
+class NativeOps(TorchOps):
+    """The operations of `kernels.ops.Ops`, compiled. Attention needs AVX-512 BF16 and bfloat16 keys, else torch does it."""
+
+    def __init__(self, library: NativeLibrary) -> None:
+        self._library = library
+        self._call = library.functions
+        self.name = "compiled" + (" AVX-512 BF16" if library.has_attention else "")
+
+    def norm_encode(self, x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
+        """See `Ops`."""
+        return self._encode(x, weight.contiguous(), eps, k)
+
+    def encode(self, x: Tensor, k: float) -> Spikes:
+        """See `Ops`."""
+        return self._encode(x, None, 0.0, k)
+
+    def swiglu_encode(self, total: Tensor, scale: Tensor, vth: Tensor, k: float) -> Spikes:
+        """See `Ops`."""
+        rows, inner = total.shape[0], total.shape[1] // 2
+        total, scale, vth = total.contiguous(), scale.contiguous(), vth.contiguous()
+
+        def run(low: Tensor, out: Tensor, bursts: Tensor) -> int:
+            return int(
+                self._call.engram_swiglu_encode(
+                    total.data_ptr(), scale.data_ptr(), vth.data_ptr(), k, rows, inner,
+                    low.data_ptr(), out.data_ptr(), bursts.data_ptr(), len(bursts),
+                )
+            )  # fmt: skip
+
+        return _collect(run, rows, inner)
+
+    def dequantize(self, total: Tensor, scale: Tensor, vth: Tensor, add_to: Tensor | None = None) -> Tensor:
+        """See `Ops`."""
+        if add_to is not None and not add_to.is_contiguous():
+            return super().dequantize(total, scale, vth, add_to)
+        total, scale, vth = total.contiguous(), scale.contiguous(), vth.contiguous()
+        out = torch.empty(total.shape) if add_to is None else add_to
+        self._call.engram_dequantize(
+            total.data_ptr(), scale.data_ptr(), vth.data_ptr(), *total.shape, out.data_ptr(), add_to is not None
+        )
+        return out
+
+    def window_attention(
+        self, q: Tensor, k: Tensor, v: Tensor, left: int, sinks: Sinks | None = None, position: int = 0
+    ) -> Tensor:
+        """See `Ops`."""
+        heads, length, dim = q.shape
+        amount = 0 if sinks is None else sinks.keys.shape[1]
+        fits = k.dtype == torch.bfloat16 and dim % 16 == 0 and q.dtype == torch.float32 and amount <= MAX_SINKS
+        if not self._library.has_attention or not fits:
+            return super().window_attention(q, k, v, left, sinks, position)
+        q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+        k, v = (x if x.stride(-2) == dim else x.contiguous() for x in (k, v))
+        plain, sink_k, sink_v = q, 0, 0
+        if sinks is not None:
+            plain = sinks.queries if sinks.queries.stride(-1) == 1 else sinks.queries.contiguous()
+            keys, values = sinks.keys.contiguous(), sinks.values.contiguous()
+            sink_k, sink_v = keys.data_ptr(), values.data_ptr()
+        out = torch.empty(length, heads, dim)
+        self._call.engram_window_attention(
+            q.data_ptr(), q.stride(0), q.stride(1), plain.data_ptr(), plain.stride(0), plain.stride(1),
+            k.data_ptr(), k.stride(0), v.data_ptr(), v.stride(0), sink_k, sink_v, amount,
+            heads, k.shape[0], length, k.shape[1], dim, left, position, out.data_ptr(),
+        )  # fmt: skip
+        return out
+
+    def _encode(self, x: Tensor, weight: Tensor | None, eps: float, k: float) -> Spikes:
+        x = x.float().contiguous()
+        rows, columns = x.shape
+        norm = 0 if weight is None else weight.data_ptr()
+
+        def run(low: Tensor, vth: Tensor, bursts: Tensor) -> int:
+            return int(
+                self._call.engram_encode(
+                    x.data_ptr(), norm, eps, k, rows, columns, low.data_ptr(), vth.data_ptr(), bursts.data_ptr(), len(bursts)
+                )
+            )
+
+        return _collect(run, rows, columns)
+
+
+def _collect(run: object, rows: int, columns: int) -> Spikes:
+    """Call `run(low, vth, bursts)`, again with more room if there were more bursts than thought."""
+    assert callable(run)
+    low = torch.empty(rows, columns, dtype=torch.int8)
+    vth = torch.empty(rows, 1)
+    room = 64 + 4 * rows
+    while True:
+        bursts = torch.empty(room, 3, dtype=torch.int32)
+        count = run(low, vth, bursts)
+        if count <= room:
+            return Spikes(low, vth, _digits(bursts[:count], rows, columns) if count else ())
+        room = count
+
+
+def _digits(bursts: Tensor, rows: int, columns: int) -> tuple[Burst, ...]:
+    """The list (row, channel, digit worth 128) as INT8 digits over the channels that burst."""
+    channels, place = torch.unique(bursts[:, 1].long(), return_inverse=True)
+    if len(channels) == 1:
+        # As in kernels.spike.cpu: `_int_mm` needs an inner length above 1.
+        channels = torch.cat((channels, (channels + 1) % columns))
+    rest = torch.zeros(rows, len(channels))
+    rest[bursts[:, 0].long(), place] = bursts[:, 2].float()
+    out, weight = [], DIGIT
+    while True:
+        higher = torch.round(rest / DIGIT) if float(rest.abs().max()) > 127 else torch.zeros_like(rest)
+        out.append(Burst(channels, (rest - higher * DIGIT).to(torch.int8), weight))
+        if not higher.any():
+            return tuple(out)
+        rest, weight = higher, weight * DIGIT

@@ -1,0 +1,116 @@
+"""Findings: questions asked, the answers as they grew, their citations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.archives import get_archive
+from storage.columns import utc_now
+from storage.errors import InvalidInputError, NotFoundError
+from storage.models import Citation, Document, Finding
+from storage.records import CitationData
+from storage.texts import clean_text
+
+STATUSES = ("running", "supported", "partly_supported", "not_found", "failed", "cancelled")
+_FIELDS = {"job_id", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
+
+
+def create_finding(
+    s: Session, archive_id: int, job_id: int | None, question: str, documents: Sequence[str] = ()
+) -> Finding:
+    """Record that a question was asked, before anything is answered."""
+    asked = clean_text(question).strip()
+    if not asked:
+        raise InvalidInputError("empty_question", "The question is empty.", "Type a question.")
+    get_archive(s, archive_id)
+    finding = Finding(
+        archive_id=archive_id, job_id=job_id, question=asked, documents=list(documents), citations=[]
+    )
+    s.add(finding)
+    s.flush()
+    return finding
+
+
+def get_finding(s: Session, finding_id: int) -> Finding:
+    """A finding with its citations, as it is now."""
+    finding = s.scalar(
+        select(Finding).where(Finding.id == finding_id).execution_options(populate_existing=True)
+    )
+    if finding is None:
+        raise NotFoundError(
+            "unknown_finding", f"There is no finding {finding_id}.", "It may have been deleted."
+        )
+    return finding
+
+
+def close_findings(s: Session, job_id: int, status: str, error: str = "") -> None:
+    """A finding does not stay "running" when its job has ended without it."""
+    running = update(Finding).where(Finding.job_id == job_id, Finding.status == "running")
+    s.execute(running.values(status=status, error=error, finished_at=utc_now()))
+
+
+def list_findings(s: Session, archive_id: int | None = None, limit: int = 500) -> list[Finding]:
+    """Findings with their citations, newest first."""
+    query = select(Finding).order_by(Finding.id.desc()).limit(limit)
+    if archive_id is not None:
+        query = query.where(Finding.archive_id == archive_id)
+    return list(s.scalars(query.execution_options(populate_existing=True)))
+
+
+def find_by_job(s: Session, job_id: int) -> Finding | None:
+    """The finding that a job answers."""
+    query = select(Finding).where(Finding.job_id == job_id).order_by(Finding.id.desc()).limit(1)
+    return s.scalar(query.execution_options(populate_existing=True))
+
+
+def update_finding(s: Session, finding_id: int, **fields: Any) -> None:
+    """Change the answer so far, the status, or what is known of the run; a final status notes the time."""
+    unknown = set(fields) - _FIELDS
+    if unknown:
+        raise InvalidInputError(
+            "bad_field", f"A finding has no field {', '.join(sorted(unknown))} to change."
+        )
+    if fields.get("status", "running") not in STATUSES:
+        raise InvalidInputError("bad_status", f"No such finding status: {fields['status']!r}.")
+    if fields.get("status", "running") != "running":
+        fields.setdefault("finished_at", utc_now())
+    for name in {"answer", "error"} & set(fields):
+        fields[name] = clean_text(fields[name])
+    changed = s.execute(update(Finding).where(Finding.id == finding_id).values(**fields))
+    if not changed.rowcount:  # type: ignore[attr-defined]
+        raise NotFoundError(
+            "unknown_finding", f"There is no finding {finding_id}.", "It may have been deleted."
+        )
+
+
+def set_citations(s: Session, finding_id: int, citations: Sequence[CitationData]) -> None:
+    """Replace a finding's citations; a document that is gone by now leaves its name."""
+    finding = get_finding(s, finding_id)
+    wanted = {item.document_id for item in citations if item.document_id is not None}
+    there = set(s.scalars(select(Document.id).where(Document.id.in_(wanted))))
+    finding.citations = [_citation(item, item.document_id in there) for item in citations]
+    s.flush()
+
+
+def delete_finding(s: Session, finding_id: int) -> None:
+    """Delete a finding with its citations."""
+    s.delete(get_finding(s, finding_id))
+    s.flush()
+
+
+def _citation(item: CitationData, has_document: bool) -> Citation:
+    return Citation(
+        number=item.number,
+        document_id=item.document_id if has_document else None,
+        document=clean_text(item.document),
+        page=item.page,
+        start=item.start,
+        end=item.end,
+        quote=clean_text(item.quote),
+        verified=item.verified,
+        score=item.score,
+    )

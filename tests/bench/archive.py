@@ -1,0 +1,214 @@
+"""An archive made on the fly: documents of three fields with facts planted in them, and questions about the facts.
+
+Every document speaks of its own people, companies, substances or instruments, in sentences that resemble those of
+the other documents: what is asked for stands once, among many statements of the same form about others.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FIELDS = ("legal", "medical", "physics")
+
+COMPANIES = "Alder Brook Corvane Delmar Estrel Fenwick Garrow Halden Ibsen Jarrow Kestrel Lorne Marlow Nordane Orwell Penrith"
+ENDINGS = ("Holdings", "Logistics", "Biologics", "Energy", "Foods", "Systems", "Shipping", "Partners")
+SUBSTANCES = "veltrinib cordazole amlistat bexoprine talvaquin ornidexin sulmatine perivane zelcotrol midaprost larvexin"
+CITIES = "Tallinn Bergen Trieste Porto Gdansk Lyon Basel Leiden Malmo Ghent Turku Cork Brno Split Graz Tartu"
+PEOPLE = "Anand Okafor Lindqvist Moreau Takeda Ferreira Novak Haddad Sorensen Petrov Adeyemi Castellano Weiss Kimura"
+INSTRUMENTS = "Halcyon Meridian Aurelia Borealis Castor Draco Electra Fornax Gemini Helios Icarus Juno Kepler Lyra"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A planted sentence with a question in its words, one in other words, and the answer both ask for."""
+
+    sentence: str
+    question: str
+    paraphrase: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fact and the name of the only document that states it."""
+
+    document: str
+    fact: Fact
+
+
+def legal_fact(draw: random.Random, who: str) -> Fact:
+    """One clause of a contract of the company `who`."""
+    days, sum_, place = draw.randrange(11, 180), draw.randrange(110, 990), draw.choice(CITIES.split())
+    return draw.choice(
+        [
+            Fact(
+                f"Either party may terminate the {who} supply agreement by giving {days} days written notice.",
+                f"How many days written notice terminates the {who} supply agreement?",
+                f"How long in advance must one announce leaving the deal with {who}?",
+                f"{days} days",
+            ),
+            Fact(
+                f"The total liability of {who} under this contract shall not exceed {sum_},000 euros.",
+                f"What amount shall the total liability of {who} not exceed?",
+                f"Up to which sum is {who} answerable for damage?",
+                f"{sum_},000 euros",
+            ),
+            Fact(
+                f"Disputes arising from the {who} lease shall be settled by arbitration in {place}.",
+                f"Where shall disputes arising from the {who} lease be settled by arbitration?",
+                f"In which city are quarrels about premises rented from {who} decided?",
+                place,
+            ),
+        ]
+    )
+
+
+def medical_fact(draw: random.Random, who: str) -> Fact:
+    """One finding of a trial of the substance `who`."""
+    dose, weeks, share = draw.randrange(3, 95), draw.randrange(5, 60), draw.randrange(12, 88)
+    return draw.choice(
+        [
+            Fact(
+                f"Patients received {who} at a dose of {dose} mg once daily.",
+                f"At what dose did patients receive {who}?",
+                f"How much {who} was given per day?",
+                f"{dose} mg",
+            ),
+            Fact(
+                f"Treatment with {who} lasted {weeks} weeks in the main study.",
+                f"How many weeks did treatment with {who} last?",
+                f"What was the duration of the {who} therapy?",
+                f"{weeks} weeks",
+            ),
+            Fact(
+                f"Headache was the most frequent adverse event of {who}, reported by {share} percent of participants.",
+                f"What was the most frequent adverse event of {who}?",
+                f"Which side effect did people taking {who} complain of most?",
+                "Headache",
+            ),
+        ]
+    )
+
+
+def physics_fact(draw: random.Random, who: str) -> Fact:
+    """One result of the instrument `who`."""
+    energy, kelvin, mass = draw.randrange(100, 990), draw.randrange(3, 80), draw.randrange(101, 999)
+    return draw.choice(
+        [
+            Fact(
+                f"The {who} detector recorded collisions at a beam energy of {energy} GeV.",
+                f"At what beam energy did the {who} detector record collisions?",
+                f"How energetic were the particles smashed together in {who}?",
+                f"{energy} GeV",
+            ),
+            Fact(
+                f"The sensors of {who} were cooled to {kelvin} kelvin during the run.",
+                f"To what temperature were the sensors of {who} cooled?",
+                f"How cold did they keep the {who} pixels?",
+                f"{kelvin} kelvin",
+            ),
+            Fact(
+                f"The {who} collaboration measured a mass of {mass}.4 MeV with an uncertainty of 0.3 MeV.",
+                f"What mass did the {who} collaboration measure?",
+                f"How heavy is the particle according to {who}?",
+                f"{mass}.4 MeV",
+            ),
+        ]
+    )
+
+
+FACTS: dict[str, Callable[[random.Random, str], Fact]] = {
+    "legal": legal_fact,
+    "medical": medical_fact,
+    "physics": physics_fact,
+}
+
+
+def subjects(field: str, draw: random.Random) -> Iterator[str]:
+    """Names no two documents share."""
+    if field == "legal":
+        names = [f"{a} {b}" for a in COMPANIES.split() for b in ENDINGS]
+    elif field == "medical":
+        names = [f"{a}-{n}" for a in SUBSTANCES.split() for n in range(11, 99, 7)]
+    else:
+        names = [f"{a}-{n}" for a in INSTRUMENTS.split() for n in range(2, 12)]
+    draw.shuffle(names)
+    yield from names
+
+
+def filler(field: str, who: str, draw: random.Random) -> str:
+    """A sentence about `who` that answers none of the questions."""
+    n, person, city, year = draw.randrange(2, 900), draw.choice(PEOPLE.split()), draw.choice(CITIES.split()), draw.randrange(1981, 2024)
+    adverb = draw.choice(("broadly", "largely", "partly", "as a rule", "in most cases", "with some delay"))
+    reason = draw.choice(("rising costs", "a lack of staff", "new guidance", "an audit", "earlier experience", "the weather"))
+    shared = [
+        f"A first draft was circulated by {person} in {city} in {year}, and {n} comments were returned.",
+        f"Section {n % 30 + 1} was {adverb} rewritten because of {reason}.",
+        f"The annex lists {n} items, of which the committee in {city} reviewed every third.",
+        f"{person} noted that the figures of {year} had been {adverb} confirmed.",
+        f"Because of {reason}, the meeting planned for {year} in {city} was held {n % 9 + 1} months later.",
+        f"No change was made to table {n % 40 + 1}, although {person} had asked for one.",
+        f"The file was kept in {city} and copied {n % 7 + 2} times.",
+    ]
+    own = {
+        "legal": [
+            f"{who} shall keep records of each delivery and show them to the auditor on request.",
+            f"The goods travel at the risk of the seller until {who} has signed the receipt in {city}.",
+            f"Invoices to {who} are numbered and carry the reference {n}/{year}.",
+            f"Amendments need the signature of both sides; {person} signs for {who}.",
+            "Headings are for convenience and do not affect the meaning of a clause.",
+            f"Insurance taken out by {who} covers warehouses in {city} {adverb}.",
+        ],
+        "medical": [
+            f"Participants of the {who} programme were recruited at {n % 20 + 2} clinics around {city}.",
+            f"Blood samples were drawn before breakfast and stored by {person}.",
+            f"The placebo looked and tasted like {who}, which was {adverb} confirmed by the nurses.",
+            f"Of those screened, {n} did not meet the criteria for {who}.",
+            "The investigators recorded weight, pulse and blood pressure at every visit.",
+            f"An independent board in {city} watched over the safety of {who}.",
+        ],
+        "physics": [
+            f"The magnet of {who} was built in {city} and surveyed by {person}.",
+            f"Calibration of {who} took {n % 50 + 3} shifts and was {adverb} automatic.",
+            f"Noise in channel {n} of {who} was traced to {reason}.",
+            "Events with more than one vertex were removed before the fit.",
+            f"The data acquisition of {who} wrote {n} files a day to the disks in {city}.",
+            "Systematic effects were studied with simulated samples of equal size.",
+        ],
+    }
+    return draw.choice(shared + own[field] * 2)
+
+
+def write_archive(folder: Path, documents: int, words: int, planted: int, seed: int = 0) -> tuple[list[Planted], list[str]]:
+    """Write `documents` text files of about `words` words; the facts planted in the first ones, one a document, and
+    questions about subjects that no document mentions (a quarter as many)."""
+    draw = random.Random(seed)
+    names = {field: subjects(field, draw) for field in FIELDS}
+    facts, folder_names = [], list(range(documents))
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in folder_names:
+        field = FIELDS[number % 3]
+        who = next(names[field])
+        sentences = [filler(field, who, draw) for _ in range(max(1, words // 15))]
+        name = f"{field}-{number:04d}.txt"
+        if number < planted:
+            fact = FACTS[field](draw, who)
+            facts.append(Planted(name, fact))
+            sentences.insert(draw.randrange(len(sentences)), fact.sentence)
+        (folder / name).write_text(_laid_out(field, who, sentences, draw), "utf-8")
+    absent = []
+    for number in range(max(1, planted // 4)):
+        field = FIELDS[number % 3]
+        absent.append(FACTS[field](draw, next(names[field])).question)
+    return facts, absent
+
+
+def _laid_out(field: str, who: str, sentences: list[str], draw: random.Random) -> str:
+    titles = {"legal": "Agreement with {}", "medical": "Study report: {}", "physics": "Run report: {}"}
+    parts, at = [titles[field].format(who)], 0
+    while at < len(sentences):
+        size = draw.randrange(4, 9)
+        parts.append(" ".join(sentences[at : at + size]))
+        at += size
+    return "\n\n".join(parts) + "\n"

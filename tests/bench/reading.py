@@ -1,0 +1,131 @@
+"""Reading speed: against transformers' prefill of the same model in the same run, and against length to a million tokens.
+
+    python tests/bench/reading.py --model HOME/models/default [--peer] [--tokens 1000000]
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from engine import Engine
+from tests.bench.archive import FIELDS, filler, subjects
+from tests.bench.record import record
+
+MARKS = (16_384, 65_536, 131_072, 262_144, 524_288, 1_048_576, 2_097_152, 4_194_304)
+
+
+def text_ids(engine: Engine, count: int, seed: int = 0):
+    """An endless archive's token ids, `count` of them, made as they are read."""
+    draw = random.Random(seed)
+    assert engine.tokenizer is not None
+    done = 0
+    while done < count:
+        field = draw.choice(FIELDS)
+        who = next(subjects(field, draw))
+        ids = [engine.tokenizer.separator_id]
+        ids += engine.tokenizer.encode(" ".join(filler(field, who, draw) for _ in range(120)))
+        yield from ids[: count - done]
+        done += len(ids)
+
+
+def transformers_peer(engine: Engine):
+    """transformers' Llama of the same shape in bfloat16 (speed does not depend on the values of the weights)."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    c = engine.config
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=c.vocab_size,
+        hidden_size=c.hidden_size,
+        intermediate_size=c.intermediate_size,
+        num_hidden_layers=c.num_layers,
+        num_attention_heads=c.num_heads,
+        num_key_value_heads=c.num_kv_heads,
+        rms_norm_eps=c.norm_eps,
+        tie_word_embeddings=True,
+        max_position_embeddings=65_536,
+    )
+    return LlamaForCausalLM(config).to(torch.bfloat16).eval()
+
+
+def compare(engine: Engine, lengths: list[int], runs: int) -> None:
+    """Ours and transformers' in turn, A B A B, medians of the tokens/s and of the ratio."""
+    peer = transformers_peer(engine)
+    ids = list(text_ids(engine, max(lengths)))
+
+    def ours(count: int) -> float:
+        state, started = engine.new_state(), time.perf_counter()
+        for _ in engine.read(ids[:count], state, [count]):
+            pass
+        return count / (time.perf_counter() - started)
+
+    def theirs(count: int) -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            peer(torch.tensor(ids[:count])[None], use_cache=True, logits_to_keep=1)
+        return count / (time.perf_counter() - started)
+
+    ours(1024), theirs(512)
+    for length in lengths:
+        pairs = [(ours(length), theirs(length)) for _ in range(runs)]
+        record(
+            "reading",
+            {"compare": "transformers bfloat16 sdpa", "length": length, "runs": runs, "backend": engine.backend},
+            {
+                "tokens_per_s": round(statistics.median(a for a, _ in pairs), 1),
+                "peer_tokens_per_s": round(statistics.median(b for _, b in pairs), 1),
+                "ratio": round(statistics.median(a / b for a, b in pairs), 3),
+                "ratio_min": round(min(a / b for a, b in pairs), 3),
+                "ratio_max": round(max(a / b for a, b in pairs), 3),
+            },
+        )
+
+
+def lengths(engine: Engine, tokens: int) -> None:
+    """One reading of `tokens` tokens: speed between marks and resident memory at each."""
+    process, state = psutil.Process(), engine.new_state()
+    marks = [m for m in MARKS if m <= tokens]
+    ends = range(200, tokens, 200)
+    before, last_tokens, started = time.perf_counter(), 0, time.perf_counter()
+    for progress in engine.read(text_ids(engine, tokens), state, ends):
+        if marks and progress.tokens_read >= marks[0]:
+            now = time.perf_counter()
+            record(
+                "reading",
+                {"length": marks.pop(0), "backend": engine.backend, "recall_codes": True},
+                {
+                    "tokens": progress.tokens_read,
+                    "tokens_per_s_since_last": round((progress.tokens_read - last_tokens) / (now - before), 1),
+                    "seconds": round(now - started, 1),
+                    "rss_bytes": process.memory_info().rss,
+                    "state_bytes": state.nbytes,
+                },
+            )
+            before, last_tokens = now, progress.tokens_read
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--peer", action="store_true", help="compare with transformers at 512, 2,048 and 8,192 tokens")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=0, help="read this many tokens in one go")
+    options = parser.parse_args()
+    engine = Engine.load(options.model)
+    if options.peer:
+        compare(engine, [512, 2048, 8192], options.runs)
+    if options.tokens:
+        lengths(engine, options.tokens)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The main job in a real browser: upload, read, ask, check the quote on its page, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from pypdf import PdfWriter
+
+SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample" / "documents"
+LEASE = SAMPLE / "legal" / "lease-12-harbour-street.md"
+PAPER = SAMPLE / "physics" / "muon-lifetime.pdf"
+EVIL = "<img src=x onerror=alert(1)> **b**.txt"
+NOTICE = "The notice period for terminating the lease of 12 Harbour Street is six months"
+LIFETIME = "The measured mean lifetime of the muon is 2.184 ± 0.021 microseconds"
+
+
+def make_archive(page: Page, name: str) -> None:
+    page.get_by_role("button", name="New archive").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("No documents yet.")).to_be_visible()
+
+
+def upload(page: Page) -> None:
+    hostile = {"name": EVIL, "mimeType": "text/plain", "buffer": b"Nothing of note stands here.\n"}
+    empty = {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""}
+    files = [
+        {"name": path.name, "mimeType": "application/octet-stream", "buffer": path.read_bytes()}
+        for path in (LEASE, PAPER)
+    ]
+    page.locator('input[type="file"]').set_input_files([*files, hostile, empty])
+
+
+def ask(page: Page, question: str) -> None:
+    box = page.get_by_placeholder("Ask a question")
+    box.fill(question)
+    box.press("Enter")
+    expect(page.locator(".eg-question")).to_have_text(question)
+    expect(page.get_by_role("button", name="Markdown")).to_be_visible()
+
+
+def test_upload_read_ask_check_export(page: Page) -> None:
+    make_archive(page, "Harbour <b>leases</b>")
+
+    upload(page)
+    expect(page.get_by_role("button", name="Ask this archive")).to_be_visible()
+    expect(page.get_by_text("3 of 4 documents read.")).to_be_visible()
+    expect(page.locator(".eg-unread")).to_contain_text("empty.txt")
+
+    page.get_by_role("button", name="Ask this archive").click()
+    ask(page, "What is the notice period for terminating the lease of 12 Harbour Street?")
+    expect(page.locator(".eg-answer")).to_contain_text("six months")
+    expect(page.locator(".eg-badge").first).to_have_text("✓ verified")
+    expect(page.locator(".eg-gauges")).to_contain_text("tokens/s")
+
+    page.get_by_role("button", name="Show page").first.click()
+    expect(page.locator(".eg-page mark")).to_contain_text(NOTICE)
+
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Markdown").click()
+    exported = Path(started.value.path()).read_text(encoding="utf-8")
+    assert NOTICE in exported
+    assert "lease\\-12" in exported or "lease-12" in exported
+
+    page.reload()
+    expect(page.locator(".eg-answer")).to_contain_text("six months")
+
+
+def test_the_page_of_a_pdf_is_shown_with_the_quote_boxed(page: Page, tmp_path: Path) -> None:
+    paper = tmp_path / "paper.pdf"
+    with PdfWriter() as writer:
+        writer.append(PAPER, pages=(2, 3))
+        writer.write(paper)
+    make_archive(page, "Muons")
+    page.locator('input[type="file"]').set_input_files([paper, LEASE])
+    page.get_by_role("button", name="Ask this archive").click()
+
+    page.get_by_role("combobox", name="Documents").click()
+    page.get_by_role("option", name=paper.name).click()
+    page.keyboard.press("Escape")
+    ask(page, "What is the measured mean lifetime of the muon?")
+    expect(page.locator(".eg-meta").first).to_contain_text(f"asked of 1 document only: {paper.name}")
+    expect(page.locator(".eg-source").first).to_contain_text(LIFETIME)
+
+    page.get_by_role("button", name="Show page").first.click()
+    image = page.locator(".st-key-cited_page img")
+    expect(image).to_be_visible()
+    assert image.evaluate("picture => picture.naturalWidth") == 1240

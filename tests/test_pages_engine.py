@@ -1,0 +1,107 @@
+"""The Engine page: no worker, a worker without and with its model, reading speed, devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from page_driver import notices, open_page, press, words_of
+from page_seeds import Seeds
+
+from app.view import machine
+from storage import jobs, metrics
+
+LOADED = {
+    "pid": 4711,
+    "model": "default",
+    "device": "cpu",
+    "backend": "torch cpu int8",
+    "model_bytes": 140_000_000,
+    "memory_bytes": 612_000_000,
+    "fingerprint": "ab12cd34ef56ab12cd34ef56",
+    "description": "30 layers, width 576",
+    "power_source": "RAPL package-0",
+}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_devices() -> None:
+    machine.find_devices.clear()
+
+
+def test_without_a_worker_it_says_how_to_start_one() -> None:
+    page = open_page("machine")
+    assert not page.exception
+    assert "python3 start.py worker" in notices(page)
+    assert "No worker has been heard from yet" in words_of(page)
+    assert "Nothing has been read yet" in words_of(page)
+
+
+def test_a_worker_without_its_model_says_when_it_loads() -> None:
+    seeds = Seeds()
+    with seeds.database.session() as s:
+        jobs.beat_worker(s, "w", pid=os.getpid(), model="default", device="auto")
+    said = words_of(open_page("machine"))
+    assert "Fingerprint not available" in said
+    assert "loaded when there is something to read" in said
+
+
+def test_a_worker_tells_model_device_and_memory() -> None:
+    seeds = Seeds()
+    with seeds.database.session() as s:
+        jobs.beat_worker(s, "w", **LOADED)
+    page = open_page("machine")
+    assert not page.exception
+    assert notices(page) == ""
+    said = words_of(page)
+    for words in (
+        "Model default",
+        "140 MB",
+        "ab12cd34ef56ab12",
+        "torch cpu int8",
+        "612 MB",
+        "RAPL package-0",
+        "4711",
+    ):
+        assert words in said
+    assert "30 layers, width 576" in said
+
+
+def test_reading_speed_is_drawn_against_the_context() -> None:
+    seeds = Seeds()
+    with seeds.database.session() as s:
+        for tokens in (1000, 2000, 3000):
+            metrics.add_metric(s, "read", {"context_tokens": tokens, "read_tokens_per_s": 800.0})
+        metrics.add_metric(s, "read", {})
+    page = open_page("machine")
+    assert not page.exception
+    assert "3 stretches of reading" in words_of(page)
+    table = machine.reading_table(machine.load_machine().stretches)
+    assert table["Tokens in the context"].tolist() == [1000, 2000, 3000]
+
+
+def test_devices_are_listed_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"name": "cpu", "label": "A processor", "memory_bytes": 8e9, "chosen": True, "reason": "only one"}
+    reply = json.dumps([found]).encode()
+    answer_with(monkeypatch, subprocess.CompletedProcess([], 0, stdout=reply))
+    page = press(open_page("machine"), "List devices")
+    assert not page.exception
+    row = page.dataframe[0].value.to_dict("records")[0]
+    assert (row["Name"], row["Memory"], row["Why"]) == ("cpu", "8.0 GB", "only one")
+
+
+def test_devices_that_cannot_be_listed_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_with(monkeypatch, subprocess.CompletedProcess([], 0, stdout=b"nonsense"))
+    page = press(open_page("machine"), "List devices")
+    assert not page.exception
+    assert "could not be listed" in notices(page)
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, reply: subprocess.CompletedProcess[bytes]) -> None:
+    def run(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
+        return reply
+
+    monkeypatch.setattr(machine.subprocess, "run", run)
