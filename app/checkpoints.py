@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from storage import Checkpoint, checkpoints
 
 if TYPE_CHECKING:
     from engine import ContextState
+
+log = logging.getLogger(__name__)
 
 
 class Ladder:
@@ -40,8 +43,8 @@ class Ladder:
         for rung in rungs:
             try:
                 return ContextState.load(self._path(rung.file), self._services.engine), rung
-            except StateError:
-                self._drop([rung.id])
+            except StateError as error:
+                log.warning("a saved state is passed over: %s", error.message)
         return self._services.engine.new_state(), None
 
     def save(self, state: ContextState, plan: Plan, also: Callable[[Session], bool]) -> bool:

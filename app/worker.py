@@ -14,6 +14,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.answering import resident_bytes
+from app.errors import describe
 from app.running import is_dead, run_job, worker_id
 from app.services import Services
 from storage import Document, Finding, Job, StorageError, findings, jobs
@@ -33,6 +34,7 @@ class Worker:
         self._services = services
         self._stop = threading.Event()
         self._looked_at = 0.0
+        self._warm = False
 
     def run_forever(self) -> None:
         """Work until SIGTERM or SIGINT; the job in hand then goes back to the queue, its progress saved."""
@@ -46,6 +48,7 @@ class Worker:
             log.info("worker %s started", self.id)
             while not self._stop.is_set():
                 if not self._step():
+                    self._warm_up()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
@@ -89,6 +92,16 @@ class Worker:
         while not self._stop.is_set() and self._step(("ask",)):
             pass
         self._looked_at = time.monotonic()
+
+    def _warm_up(self) -> None:
+        """Load the model in the first idle moment, so that the first question need not wait for it."""
+        if self._warm:
+            return
+        self._warm = True
+        try:
+            log.info("model %s loaded on %s", self._services.options.model, self._services.engine.device)
+        except Exception as error:  # the first job that needs the model will say it to the person
+            log.warning("the model could not be loaded: %s", describe(error).message)
 
     def _take_over(self) -> None:
         """Queue again what dead processes of this machine left, and mend what they left half-done."""

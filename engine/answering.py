@@ -9,7 +9,7 @@ from engine.engine import Engine
 from engine.evidence import Evidence, rank_evidence, tokenizer_of
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
-from engine.sentences import sentence_spans
+from engine.sentences import content_terms, sentence_spans
 from engine.state import ContextState
 from engine.support import Sentence, SentenceIndex
 
@@ -17,16 +17,31 @@ NOT_FOUND = "Not found in this archive."
 SUPPORT_NEEDED = 0.85
 """Share of a statement's own terms that one sentence must hold for the model's wording to be kept."""
 
+RELEVANCE_NEEDED = 0.6
+"""And that sentence must fit the question at least this well, next to the best one: what a passage merely
+orders the model to say is not an answer."""
+
 FOUND_NEEDED = 0.5
 SURE = 0.75
 PROMPT_TOKENS = 900
 
-__all__ = ["NOT_FOUND", "AnswerEvent", "AnswerResult", "AnswerStats", "Evidence", "Quote", "answer", "rank_evidence"]
+__all__ = [
+    "NOT_FOUND",
+    "AnswerEvent",
+    "AnswerResult",
+    "AnswerStats",
+    "Evidence",
+    "Quote",
+    "answer",
+    "rank_evidence",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Citation `number` of an answer: characters [start, end) of the evidence text, copied verbatim to `quote`."""
+    """Citation `number` of an answer: characters [start, end) of the evidence text, copied verbatim to
+    `quote`.
+    """
 
     number: int
     evidence_id: int
@@ -39,7 +54,9 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStats:
-    """What answering cost: prompt tokens read and tokens written, each with seconds, and time to the first token."""
+    """What answering cost: prompt tokens read and tokens written, each with seconds, and time to the first
+    token.
+    """
 
     prompt_tokens: int = 0
     read_s: float = 0.0
@@ -87,10 +104,12 @@ def answer(
     evidence: Sequence[tuple[Evidence, float]],
     max_new_tokens: int = 64,
 ) -> Iterator[AnswerEvent]:
-    """Answer `question` from `evidence` (ranked, with scores) on top of the archive `state`, which is left untouched.
+    """Answer `question` from `evidence` (ranked, with scores) on top of the archive `state`, which is left
+    untouched.
 
-    The model drafts. Its wording stands only if every sentence of it is carried by a sentence of the evidence;
-    otherwise the sentence that fits the question best is the answer, word for word. Close the generator to stop.
+    The model drafts. Its wording stands only if every sentence of it is carried by a sentence of the
+    evidence; otherwise the sentence that fits the question best is the answer, word for word. Close the
+    generator to stop.
     """
     items = [item for item, _ in evidence]
     index = SentenceIndex(items)
@@ -166,9 +185,11 @@ def _tie_to_evidence(
     numbers: dict[tuple[int, int, int], Quote] = {}
     kept = []
     statements = [draft[start:end] for start, end in sentence_spans(draft)]
+    asked = content_terms(question)
+    needed = RELEVANCE_NEEDED * index.relevance(fallback, asked)
     for statement in statements:
         found = index.best_for_statement(statement, question)
-        if found is None or found[1] < SUPPORT_NEEDED:
+        if found is None or found[1] < SUPPORT_NEEDED or index.relevance(found[0], asked) < needed:
             break
         quote = _quote(numbers, items, found[0], found[1])
         kept.append(f"{statement} [{quote.number}]")
@@ -192,6 +213,12 @@ def _quote(
         item = items[sentence.rank]
         text = item.text[sentence.start : sentence.end]
         numbers[key] = Quote(
-            len(numbers) + 1, item.id, sentence.start, sentence.end, text, bool(text), round(min(score, 1.0), 3)
+            len(numbers) + 1,
+            item.id,
+            sentence.start,
+            sentence.end,
+            text,
+            bool(text),
+            round(min(score, 1.0), 3),
         )
     return numbers[key]

@@ -1,6 +1,7 @@
 """What a linear layer takes in: dense activations or spike counts, and a tally of the spikes fired."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,9 @@ class SpikeTally:
     silent: int = 0
 
     def add(self, spikes: Spikes) -> None:
-        """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise coding)."""
+        """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise
+        coding).
+        """
         low = spikes.low[::TALLY_STRIDE]
         if spikes.bursts:
             rows = tuple(type(b)(b.channels, b.digits[::TALLY_STRIDE], b.weight) for b in spikes.bursts)
@@ -47,7 +50,9 @@ class SpikeTally:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Weights of a linear layer: dense `weight` [N, K], or INT8 `weight` with `scale` [N] to be fed by spikes."""
+    """Weights of a linear layer: dense `weight` [N, K], or INT8 `weight` with `scale` [N] to be fed by
+    spikes.
+    """
 
     weight: Tensor
     scale: Tensor | None = None
@@ -116,7 +121,25 @@ class SpikeCoder:
         return spikes
 
 
-Coder = DenseCoder | SpikeCoder
+class Coder(Protocol):
+    """Makes a linear layer's input and runs the layer on it; what it makes is its own affair."""
+
+    ops: Ops
+
+    def norm(self, x: Tensor, weight: Tensor, eps: float) -> Any:
+        """The RMSNorm of `x` float32 [T, K], as a layer's input."""
+
+    def plain(self, x: Tensor) -> Any:
+        """`x` [T, K] as a layer's input."""
+
+    def linear(self, layer: Linear, coded: Any) -> Tensor:
+        """float32 [T, N]."""
+
+    def add_linear(self, layer: Linear, coded: Any, target: Tensor) -> None:
+        """Add the layer's output to `target` float32 [T, N]."""
+
+    def gated(self, layer: Linear, coded: Any) -> Any:
+        """silu(gate) * up of a joined projection [2 I, K], as the next layer's input [T, I]."""
 
 
 def scale_of(layer: Linear) -> Tensor:

@@ -122,8 +122,8 @@ class _Reader:
 
 
 _SILENT = frozenset(
-    "architectures auto_map torch_dtype dtype transformers_version use_cache bos_token_id eos_token_id pad_token_id "
-    "initializer_range max_position_embeddings is_llama_config rope_interleaved pretraining_tp "
+    "architectures auto_map torch_dtype dtype transformers_version use_cache bos_token_id eos_token_id "
+    "pad_token_id initializer_range max_position_embeddings is_llama_config rope_interleaved pretraining_tp "
     "transformers.js_config".split()
 )
 

@@ -16,7 +16,9 @@ from kernels.rotary import rotate
 from kernels.window import Sinks
 
 HEAD_K = 32.0
-"""Threshold factor before the output table: fine enough to be an 8-bit activation, so ranks of tokens survive."""
+"""Threshold factor before the output table: fine enough to be an 8-bit activation, so ranks of tokens
+survive.
+"""
 
 Tap = Callable[[int, Tensor], None]
 
@@ -24,12 +26,15 @@ Tap = Callable[[int, Tensor], None]
 class Decoder:
     """Weights, coder and positions of one model; holds no sequence state."""
 
-    def __init__(self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype) -> None:
+    def __init__(
+        self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype
+    ) -> None:
         self.config = config
         self.weights = weights
         self._coder = coder
         # Its spikes are no part of the tally: they stand for an 8-bit activation.
-        self._head = SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if isinstance(coder, SpikeCoder) else coder
+        spiking = isinstance(coder, SpikeCoder)
+        self._head: Coder = SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if spiking else coder
         self.cache_dtype = cache_dtype
         self.rotary = Rotary(config.head_dim, config.rope_theta)
 
@@ -52,22 +57,32 @@ class Decoder:
         return rows if table.scale is None else rows.mul_(table.scale[ids][:, None])
 
     def forward(
-        self, ids: Tensor, state: ContextState, *, stop: int | None = None, tap: Tap | None = None, output: bool = True
+        self,
+        ids: Tensor,
+        state: ContextState,
+        *,
+        stop: int | None = None,
+        tap: Tap | None = None,
+        output: bool = True,
     ) -> Tensor | None:
         """Read `ids` [T] into `state`; returns the residual stream [T, d] float32 before the final norm.
 
-        `stop` ends after that many layers. `tap` receives (layers done, the stream) after each layer. With `output` false
-        the last layer only fills its memory and None is returned: all that reading needs.
+        `stop` ends after that many layers. `tap` receives (layers done, the stream) after each layer. With
+        `output` false the last layer only fills its memory and None is returned: all that reading needs.
         """
         hidden = self.embed(ids)
         layers = self.weights.layers if stop is None else self.weights.layers[:stop]
         for i, layer in enumerate(layers):
             memory_only = not output and i == len(layers) - 1
-            heads = self._attend(layer, self.config.layers[i], hidden, state.layers[i], state.tokens_read, memory_only)
+            heads = self._attend(
+                layer, self.config.layers[i], hidden, state.layers[i], state.tokens_read, memory_only
+            )
             if heads is None:
                 break
             self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
-            inner = self._coder.gated(layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps))
+            inner = self._coder.gated(
+                layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps)
+            )
             self._coder.add_linear(layer.down, inner, hidden)
             if tap is not None:
                 tap(i + 1, hidden)
@@ -77,12 +92,20 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [T, V] from the residual stream [T, d]."""
         normed = F.rms_norm(hidden, (hidden.shape[-1],), self.weights.norm, self.config.norm_eps)
-        return self._head.linear(self.weights.head, self._head.plain(normed))  # type: ignore[arg-type]
+        return self._head.linear(self.weights.head, self._head.plain(normed))
 
     def _attend(
-        self, layer: LayerWeights, kind: LayerConfig, hidden: Tensor, memory: LayerState, position: int, memory_only: bool
+        self,
+        layer: LayerWeights,
+        kind: LayerConfig,
+        hidden: Tensor,
+        memory: LayerState,
+        position: int,
+        memory_only: bool,
     ) -> Tensor | None:
-        """Outputs of all heads [T, H D] before the output projection; None if only the memory was to be filled."""
+        """Outputs of all heads [T, H D] before the output projection; None if only the memory was to be
+        filled.
+        """
         c = self.config
         count = len(hidden)
         coded = self._coder.norm(hidden, layer.attn_norm, c.norm_eps)
@@ -116,7 +139,9 @@ class Decoder:
     def _gated_linear(
         self, gates: Gates, normed: Tensor, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Gated linear attention -> heads [T, H, D] and the new state (golden semantics: relu, logsigmoid / 16)."""
+        """Gated linear attention -> heads [T, H, D] and the new state (golden semantics: relu, logsigmoid /
+        16).
+        """
         c = self.config
         count = len(normed)
         decay = F.logsigmoid(F.linear(F.linear(normed, gates.down), gates.up, gates.bias)) / c.gate_normalizer

@@ -23,7 +23,9 @@ from engine.weights import LOADERS, ModelWeights, TensorSource, weights_digest
 from engine.window_cache import SEGMENT
 
 CHUNK = SEGMENT
-"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same arithmetic."""
+"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same
+arithmetic.
+"""
 
 NUMERICS = "1"
 """Raised whenever the arithmetic changes results: old states are then refused."""
@@ -33,8 +35,8 @@ class Engine:
     """One loaded model. Make it with `Engine.load`; sequence memory lives in `ContextState` alone."""
 
     def __init__(
-        self, config: ModelConfig, weights: ModelWeights, tokenizer: Tokenizer | None, identity: str, spiking: bool,
-        dtype: torch.dtype,
+        self, config: ModelConfig, weights: ModelWeights, tokenizer: Tokenizer | None, identity: str,
+        spiking: bool, dtype: torch.dtype,
     ) -> None:  # fmt: skip
         self.config = config
         self.tokenizer = tokenizer
@@ -44,7 +46,11 @@ class Engine:
         self._tally = SpikeTally()
         ops, self._ops_note = choose_ops()
         self._ops_name = ops.name
-        coder = SpikeCoder(config.spike.k, self._tally, ops) if spiking and config.spike else DenseCoder(dtype, ops)
+        coder = (
+            SpikeCoder(config.spike.k, self._tally, ops)
+            if spiking and config.spike
+            else DenseCoder(dtype, ops)
+        )
         self.decoder = Decoder(config, weights, coder, dtype)
         numerics = f"{NUMERICS}:{spiking}:{dtype}"
         self.fingerprint = hashlib.sha256(f"{identity}:{numerics}".encode()).hexdigest()
@@ -64,7 +70,9 @@ class Engine:
         format where the processor has it, float32 for other checkpoints. Raises ModelError, DeviceError.
         """
         if device not in ("auto", "cpu"):
-            raise DeviceError(f"the engine cannot compute on {device!r} yet", "Use --device cpu.", "unknown_device")
+            raise DeviceError(
+                f"the engine cannot compute on {device!r} yet", "Use --device cpu.", "unknown_device"
+            )
         prepare_cpu()
         folder = _model_folder(model, models_dir)
         raw = _read_config(folder)
@@ -82,7 +90,11 @@ class Engine:
     @property
     def backend(self) -> str:
         """What computes, for people."""
-        path = "INT8 spike counts" if self.spiking else f"dense {str(self.decoder.cache_dtype).removeprefix('torch.')}"
+        path = (
+            "INT8 spike counts"
+            if self.spiking
+            else f"dense {str(self.decoder.cache_dtype).removeprefix('torch.')}"
+        )
         note = f" ({self._ops_note})" if self._ops_note else ""
         return f"{path}, {self._ops_name} kernels{note}, {describe_cpu()}"
 
@@ -106,7 +118,7 @@ class Engine:
         return self.decoder.logits(self.hidden(ids, state))
 
     def hidden(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
-        """Residual stream before the final norm, float32 [T, d]; continues (and advances) `state` if given."""
+        """Residual stream before the final norm, float32 [T, d]; continues, advances `state` if given."""
         state = self.new_state() if state is None else self._own(state)
         started = self._begin()
         parts = []
@@ -124,9 +136,14 @@ class Engine:
             return self.decoder.logits(hidden)
 
     def read(
-        self, ids: Iterable[int], state: ContextState, passage_ends: Iterable[int] | None = None, chunk: int = CHUNK
+        self,
+        ids: Iterable[int],
+        state: ContextState,
+        passage_ends: Iterable[int] | None = None,
+        chunk: int = CHUNK,
     ) -> Iterator[ReadProgress]:
-        """Stream `ids` into `state` with constant memory, yielding after each chunk; the state is consistent then.
+        """Stream `ids` into `state` with constant memory, yielding after each chunk; the state is consistent
+        then.
 
         `passage_ends`: ascending positions in the whole context (in `state.tokens_read` counting) at which
         passages end; their recall codes come with the progress. Close the generator to stop between chunks.
@@ -134,16 +151,24 @@ class Engine:
         state = self._own(state)
         recall = self.decoder.weights.recall
         if passage_ends is not None and recall is None:
-            raise ModelError("this model has no recall head, so passages cannot be coded", "Read without passages.")
+            raise ModelError(
+                "this model has no recall head, so passages cannot be coded", "Read without passages."
+            )
         separator = self.tokenizer.separator_id if self.tokenizer is not None else None
-        coder = None if recall is None or passage_ends is None else PassageCoder(recall, state, passage_ends, separator)
+        coder = (
+            None
+            if recall is None or passage_ends is None
+            else PassageCoder(recall, state, passage_ends, separator)
+        )
         started, done = self._begin(), 0
         for piece in _aligned_chunks(ids, state.tokens_read, chunk):
             tensor = self._ids(piece)
             if coder is not None:
                 coder.begin(tensor)
             with torch.inference_mode():
-                self.decoder.forward(tensor, state, tap=coder.tap if coder is not None else None, output=False)
+                self.decoder.forward(
+                    tensor, state, tap=coder.tap if coder is not None else None, output=False
+                )
             done += len(piece)
             self._end(done, started, state)
             codes = tuple(coder.codes) if coder is not None else ()
@@ -158,7 +183,8 @@ class Engine:
         seed: int | None = None,
         stop_ids: Iterable[int] | None = None,
     ) -> Iterator[int]:
-        """Read `prompt_ids` into `state`, then yield new tokens until a stop token (not yielded; default: end of text).
+        """Read `prompt_ids` into `state`, then yield new tokens until a stop token (not yielded; default:
+        end of text).
 
         `temperature` 0 is greedy. Tokens yielded have been read into the state, except the last.
         """
@@ -186,17 +212,22 @@ class Engine:
         recall = self.decoder.weights.recall
         if recall is None or self.tokenizer is None:
             raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
-        ids = self.tokenizer.encode(text) or [self.tokenizer.separator_id]
+        ids = [self.tokenizer.separator_id, *(self.tokenizer.encode(text) or [self.tokenizer.separator_id])]
+        state, total = self.new_state(), torch.zeros(self.config.hidden_size)
         with torch.inference_mode():
-            start = self._ids([self.tokenizer.separator_id, *ids])
-            hidden = self.decoder.forward(start, self.new_state(), stop=recall.layer)
-            assert hidden is not None
-            mean = hidden[1:].mean(dim=0, keepdim=True)
+            for chunk in _aligned_chunks(ids, 0, CHUNK):
+                first = 1 if state.tokens_read == 0 else 0  # the separator is no part of the question
+                hidden = self.decoder.forward(self._ids(chunk), state, stop=recall.layer)
+                assert hidden is not None
+                total += hidden[first:].sum(dim=0)
+            mean = total[None] / (len(ids) - 1)
             return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
 
     def _own(self, state: ContextState) -> ContextState:
         if state.fingerprint != self.fingerprint:
-            raise ModelError("this state belongs to another model", "Load the model that wrote it.", "state_other_model")
+            raise ModelError(
+                "this state belongs to another model", "Load the model that wrote it.", "state_other_model"
+            )
         return state
 
     def _ids(self, ids: Sequence[int]) -> Tensor:
@@ -250,7 +281,9 @@ def _model_folder(model: str | Path, models_dir: str | Path | None) -> Path:
             raise ModelError("the default model needs models_dir", "Pass the folder that start.py prepared.")
         folder = Path(models_dir) / "default"
         if not (folder / "config.json").is_file():
-            raise ModelError(f"the default model is not prepared in {folder}", "Run: python3 start.py setup", "no_model")
+            raise ModelError(
+                f"the default model is not prepared in {folder}", "Run: python3 start.py setup", "no_model"
+            )
         return folder
     folder = Path(model)
     if not folder.is_dir():

@@ -15,7 +15,9 @@ class EngineError(Exception):
 
 
 class ModelError(EngineError):
-    """A checkpoint that cannot be used: missing, incomplete, of an unknown kind, or not what its config says."""
+    """A checkpoint that cannot be used: missing, incomplete, of an unknown kind, or not what its config
+    says.
+    """
 
     code = "model_error"
 

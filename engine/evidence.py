@@ -1,4 +1,6 @@
-"""Passages offered as evidence, and their order by how likely the model finds the question after reading them."""
+"""Passages offered as evidence, and their order by how likely the model finds the question after reading
+them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ PASSAGE_TOKENS = 320
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One passage: `id` is the caller's, `document` and `heading` say where it stands, `text` is stored text."""
+    """One passage: `id` is the caller's, `document` and `heading` say where it stands, `text` is stored
+    text.
+    """
 
     id: int
     document: str
@@ -37,10 +41,11 @@ def tokenizer_of(engine: Engine) -> Tokenizer:
 def rank_evidence(
     engine: Engine, question: str, candidates: Sequence[Evidence], top: int = 4
 ) -> list[tuple[Evidence, float]]:
-    """The `top` candidates by how much each passage raises the mean log likelihood of the question (nats a token).
+    """The `top` candidates by how much each passage raises the mean log likelihood of the question (nats a
+    token).
 
-    Query likelihood as in Sachan et al. 2022 (arXiv 2204.07496), less the question's likelihood without a passage, so
-    scores of different questions compare. Best first.
+    Query likelihood as in Sachan et al. 2022 (arXiv 2204.07496), less the question's likelihood without a
+    passage, so scores of different questions compare. Best first.
     """
     if not candidates:
         return []

@@ -18,7 +18,8 @@ KEEP_BYTES = 1 << 30
 
 @cache
 def prepare_cpu() -> None:
-    """Once per process: one thread a physical core (OMP_NUM_THREADS overrules), and freed activations kept for the next chunk.
+    """Once per process: one thread a physical core (OMP_NUM_THREADS overrules), and freed activations kept
+    for the next chunk.
 
     glibc gives every activation of some megabytes back to the system, so each chunk would fault its pages in
     again (measured: an elementwise product of 12 MB five times slower).
@@ -42,7 +43,9 @@ def attention_dtype() -> torch.dtype:
 
 
 def choose_ops() -> tuple[Ops, str]:
-    """The CPU operations to run and why: compiled kernels, or torch's where $ENGRAM_NATIVE is 0 or they cannot be built."""
+    """The CPU operations to run and why: compiled kernels, or torch's where $ENGRAM_NATIVE is 0 or they
+    cannot be built.
+    """
     if os.environ.get("ENGRAM_NATIVE") == "0":
         return TorchOps(), "compiled kernels switched off"
     try:
@@ -53,4 +56,5 @@ def choose_ops() -> tuple[Ops, str]:
 
 def describe_cpu() -> str:
     """What torch computes with, for people: 'torch 2.13 AVX512, 2 threads'."""
-    return f"torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"torch {torch.__version__} {capability}, {threads} threads"

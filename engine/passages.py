@@ -1,4 +1,6 @@
-"""Recall codes of the passages that stream through the model: mean hidden state, centred, projected, by sign."""
+"""Recall codes of the passages that stream through the model: mean hidden state, centred, projected, by
+sign.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +15,9 @@ from kernels.hamming import pack_signs
 class PassageCoder:
     """Pools hidden states between passage ends; the unfinished passage's sum lives in the state."""
 
-    def __init__(self, recall: RecallWeights, state: ContextState, ends: Iterable[int], separator: int | None) -> None:
+    def __init__(
+        self, recall: RecallWeights, state: ContextState, ends: Iterable[int], separator: int | None
+    ) -> None:
         self._recall = recall
         self._state = state
         self._separator = separator
@@ -30,12 +34,16 @@ class PassageCoder:
         self.codes = []
 
     def tap(self, layer: int, hidden: Tensor) -> None:
-        """Pool `hidden` [T, d] of the announced chunk at the recall layer; completed passages go to `codes`."""
+        """Pool `hidden` [T, d] of the announced chunk at the recall layer; completed passages go to
+        `codes`.
+        """
         if layer != self._recall.layer:
             return
         assert self._ids is not None
         state, start = self._state, self._state.tokens_read
-        counted = torch.ones(len(hidden)) if self._separator is None else (self._ids != self._separator).float()
+        counted = (
+            torch.ones(len(hidden)) if self._separator is None else (self._ids != self._separator).float()
+        )
         cuts, finished = [0], []
         while self._next is not None and self._next[1] <= start + len(hidden):
             finished.append(self._next[0])
@@ -56,5 +64,7 @@ class PassageCoder:
 
 
 def sign_codes(means: Tensor, center: Tensor, projection: Tensor) -> list[bytes]:
-    """The code of each mean hidden state: `means` [N, d], `center` [d], `projection` [bits, d] -> N times bits/8 bytes."""
+    """The code of each mean hidden state: `means` [N, d], `center` [d], `projection` [bits, d] -> N times
+    bits/8 bytes.
+    """
     return [row.tobytes() for row in pack_signs(((means - center) @ projection.T).numpy())]

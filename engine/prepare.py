@@ -1,6 +1,6 @@
 """Set-up of the default model: base weights from a GGUF file, quantised to INT8, in one memory-mappable file.
 
-    python -m engine.prepare --gguf FILE --out FOLDER
+python -m engine.prepare --gguf FILE --out FOLDER
 """
 
 import argparse
@@ -71,7 +71,9 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def unpermute(weight: Tensor, heads: int) -> Tensor:
     """Undo GGUF's interleaving of rotary pairs: [H * D, K] from pairs (2i, 2i+1) to halves (i, i + D/2)."""
     rows, columns = weight.shape
-    return weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns).contiguous()
+    return (
+        weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns).contiguous()
+    )
 
 
 def engram_config(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -101,7 +103,10 @@ def engram_tensors(base: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]
     quantized("embedding", "token_embd.weight")
     for i in range(layers):
         old, new = f"blk.{i}.", f"layers.{i}."
-        out[new + "attn_norm"], out[new + "mlp_norm"] = base[old + "attn_norm.weight"], base[old + "ffn_norm.weight"]
+        out[new + "attn_norm"], out[new + "mlp_norm"] = (
+            base[old + "attn_norm.weight"],
+            base[old + "ffn_norm.weight"],
+        )
         quantized(new + "qkv", old + "attn_q.weight", old + "attn_k.weight", old + "attn_v.weight")
         quantized(new + "out", old + "attn_output.weight")
         quantized(new + "gate_up", old + "ffn_gate.weight", old + "ffn_up.weight")
@@ -110,7 +115,9 @@ def engram_tensors(base: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]
 
 
 def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
-    """Write the model folder for `gguf` at `folder`, atomically; `adapter` holds what we trained (recall head, ...)."""
+    """Write the model folder for `gguf` at `folder`, atomically; `adapter` holds what we trained (recall
+    head, ...).
+    """
     print(f"Reading {gguf.name} ...", flush=True)
     settings, base = read_gguf(gguf)
     tokenizer = Tokenizer.from_gguf(gguf)
@@ -122,7 +129,9 @@ def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:
         print(f"Writing {folder} ...", flush=True)
-        (temporary / "config.json").write_text(json.dumps(engram_config(settings, gguf.name), indent=1), "utf-8")
+        (temporary / "config.json").write_text(
+            json.dumps(engram_config(settings, gguf.name), indent=1), "utf-8"
+        )
         tokenizer.save(temporary)
         save_file(tensors, temporary / "model.safetensors")
         os.chmod(temporary, 0o755)
@@ -142,7 +151,9 @@ def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; exit code 1 with one line if the file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m engine.prepare", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.prepare", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--gguf", type=Path, required=True, help="base weights (Llama architecture)")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     options = parser.parse_args(argv)

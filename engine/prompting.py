@@ -12,10 +12,12 @@ INSTRUCTION = (
 
 
 def build_prompt(tokenizer: Tokenizer, question: str, evidence: Sequence[Evidence], budget: int) -> list[int]:
-    """Token ids of the chat prompt, at most `budget` long if the passages can be cut to fit (last ones first).
+    """Token ids of the chat prompt, at most `budget` long if the passages can be cut to fit (last ones
+    first).
 
     Passages and question are encoded as plain text: no control token can come out of a document.
     """
+
     def special(text: str) -> list[int]:
         return tokenizer.encode(text, allow_special=True)
 

@@ -14,7 +14,8 @@ Id = TypeVar("Id", bound=Hashable)
 def search_codes(
     codes: NDArray[np.uint8], query: bytes, top: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The `top` rows of `codes` [N, B] nearest to `query` (B bytes): (indices, Hamming distances), nearest first.
+    """The `top` rows of `codes` [N, B] nearest to `query` (B bytes): (indices, Hamming distances), nearest
+    first.
 
     Every row competes; ties go to the earlier row.
     """
@@ -29,8 +30,12 @@ def search_codes(
     return order, distances[order]
 
 
-def fuse(rankings: Sequence[Sequence[Id]], k: float = 60.0, weights: Sequence[float] | None = None) -> list[tuple[Id, float]]:
-    """Reciprocal rank fusion (Cormack et al. 2009): score = sum of weight / (k + rank), best first, ties as first seen."""
+def fuse(
+    rankings: Sequence[Sequence[Id]], k: float = 60.0, weights: Sequence[float] | None = None
+) -> list[tuple[Id, float]]:
+    """Reciprocal rank fusion (Cormack et al. 2009): score = sum of weight / (k + rank), best first, ties as
+    first seen.
+    """
     scores: dict[Id, float] = {}
     for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
         for rank, item in enumerate(ranking, start=1):

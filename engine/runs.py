@@ -23,7 +23,8 @@ class RunStats:
 
 @dataclass(frozen=True, slots=True)
 class ReadProgress:
-    """After a chunk: `tokens_read` in the state, `tokens` and `seconds` of this call, recall codes just completed.
+    """After a chunk: `tokens_read` in the state, `tokens` and `seconds` of this call, recall codes just
+    completed.
 
     `codes` holds (index into passage_ends, 64 bytes).
     """

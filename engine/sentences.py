@@ -5,22 +5,27 @@ import unicodedata
 
 _END = re.compile(r"(?:[.!?][\"'”’)\]]*(?=\s)|[。！？]+|\n+)")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|al|Dr|Mr|Mrs|Ms|Prof|St|No|Nos|Fig|Figs|Eq|Sec|Art|Inc|Ltd|Co|Corp|approx|ca|Vol|pp|p)|\b[A-Z])\.$"
+    r"(?:\b(?:e\.g|i\.e|cf|vs|al|Dr|Mr|Mrs|Ms|Prof|St|Nos?|Figs?|Eq|Sec|Art|Inc|Ltd|Co|Corp|approx|ca|Vol|pp?)"
+    r"|\b[A-Z])\.$"
 )
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+", re.UNICODE)
 _STOP = frozenset(
-    "a an and any are as at be been by can could did do does for from had has have how i if in into is it its may me my "
-    "no not of on or our shall should so such than that the their them then there these they this those to under up was "
-    "we were what when where which who whom whose why will with would you your about after also between both during each "
-    "more most much many name give tell say says said please according".split()
+    "a an and any are as at be been by can could did do does for from had has have how i if in into is "
+    "it its may me my no not of on or our shall should so such than that the their them then there "
+    "these they this those to under up was we were what when where which who whom whose why will with "
+    "would you your about after also between both during each more most much many name give tell say "
+    "says said please according".split()
 )
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Spans [start, end) of the sentences of `text`, without surrounding white space, in order."""
-    spans, start = [], 0
+    spans: list[tuple[int, int]] = []
+    start = 0
     for match in _END.finditer(text):
-        if match.group()[0] == "." and _ABBREVIATION.search(text, max(start, match.start() - 12), match.start() + 1):
+        if match.group()[0] == "." and _ABBREVIATION.search(
+            text, max(start, match.start() - 12), match.start() + 1
+        ):
             continue
         _add(spans, text, start, match.end())
         start = match.end()

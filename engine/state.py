@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -22,16 +21,22 @@ FORMAT = "engram-state-1"
 
 @dataclass(slots=True)
 class LayerState:
-    """One layer's memory: a window of keys and values, and the matrix of gated linear attention [Hk, K, V] float32."""
+    """One layer's memory: a window of keys and values, and the matrix of gated linear attention [Hk, K, V]
+    float32.
+    """
 
     window: WindowCache | None
     linear: Tensor | None
 
 
 class ContextState:
-    """What an engine keeps of the tokens read so far; made by `Engine.new_state`, advanced by the engine only."""
+    """What an engine keeps of the tokens read so far; made by `Engine.new_state`, advanced by the engine
+    only.
+    """
 
-    def __init__(self, fingerprint: str, layers: list[LayerState], passage_sum: Tensor, rotary: Rotary) -> None:
+    def __init__(
+        self, fingerprint: str, layers: list[LayerState], passage_sum: Tensor, rotary: Rotary
+    ) -> None:
         self.fingerprint = fingerprint
         self.layers = layers
         self.tokens_read = 0
@@ -81,7 +86,9 @@ class ContextState:
             "fingerprint": self.fingerprint,
             "tokens_read": str(self.tokens_read),
             "passage_count": str(self.passage_count),
-            "seen": json.dumps([layer.window.seen if layer.window is not None else 0 for layer in self.layers]),
+            "seen": json.dumps(
+                [layer.window.seen if layer.window is not None else 0 for layer in self.layers]
+            ),
         }
         blob = save({name: t.contiguous() for name, t in self.tensors().items()}, metadata=meta)
         write_atomically(Path(path), blob)
@@ -94,7 +101,9 @@ class ContextState:
                 meta = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError as error:
-            raise StateError(f"no saved state at {path}", "Read the archive again.", "state_missing") from error
+            raise StateError(
+                f"no saved state at {path}", "Read the archive again.", "state_missing"
+            ) from error
         except (SafetensorError, OSError) as error:
             raise StateError(
                 f"the saved state {Path(path).name} is damaged: {error}",
@@ -107,7 +116,9 @@ class ContextState:
 
 def _check(meta: dict[str, str], engine: "Engine", name: str) -> None:
     if meta.get("format") != FORMAT:
-        raise StateError(f"{name} is not a saved state of this version", "Read the archive again.", "state_format")
+        raise StateError(
+            f"{name} is not a saved state of this version", "Read the archive again.", "state_format"
+        )
     if meta.get("fingerprint") != engine.fingerprint:
         raise StateError(
             f"{name} was written by another model (fingerprint {meta.get('fingerprint', '?')[:12]}, "
@@ -117,13 +128,22 @@ def _check(meta: dict[str, str], engine: "Engine", name: str) -> None:
         )
 
 
-def _rebuild(state: ContextState, meta: dict[str, str], tensors: dict[str, Tensor], name: str) -> ContextState:
+def _rebuild(
+    state: ContextState, meta: dict[str, str], tensors: dict[str, Tensor], name: str
+) -> ContextState:
     try:
         seen = json.loads(meta["seen"])
         for i, layer in enumerate(state.layers):
             if layer.window is not None:
-                parts = [tensors.pop(f"layers.{i}.{part}") for part in ("keys", "values", "sink_keys", "sink_values")]
-                layer.window = WindowCache.restore(*parts, layer.window.left, seen[i], state._rotary)
+                layer.window = WindowCache.restore(
+                    tensors.pop(f"layers.{i}.keys"),
+                    tensors.pop(f"layers.{i}.values"),
+                    tensors.pop(f"layers.{i}.sink_keys"),
+                    tensors.pop(f"layers.{i}.sink_values"),
+                    layer.window.left,
+                    seen[i],
+                    state._rotary,
+                )
             if layer.linear is not None:
                 layer.linear = tensors.pop(f"layers.{i}.linear").clone()
         state.passage_sum = tensors.pop("passage_sum").clone()
@@ -133,7 +153,9 @@ def _rebuild(state: ContextState, meta: dict[str, str], tensors: dict[str, Tenso
             f"the saved state {name} is incomplete: {error}", "Read the archive again.", "state_damaged"
         ) from error
     if tensors:
-        raise StateError(f"{name} holds unknown tensors: {sorted(tensors)}", "Read the archive again.", "state_format")
+        raise StateError(
+            f"{name} holds unknown tensors: {sorted(tensors)}", "Read the archive again.", "state_format"
+        )
     return state
 
 

@@ -27,7 +27,9 @@ class SentenceIndex:
         self.titles = [frozenset(content_terms(e.title())) for e in evidence]
         for rank, item in enumerate(evidence):
             for start, end in sentence_spans(item.text):
-                self.sentences.append(Sentence(rank, start, end, frozenset(content_terms(item.text[start:end]))))
+                self.sentences.append(
+                    Sentence(rank, start, end, frozenset(content_terms(item.text[start:end])))
+                )
         self._frequency = Counter(term for s in self.sentences for term in s.terms)
 
     def weight(self, term: str) -> float:
@@ -41,11 +43,15 @@ class SentenceIndex:
         return sum(self.weight(t) for t in terms & given) / total if total else 0.0
 
     def relevance(self, sentence: Sentence, question: Iterable[str]) -> float:
-        """How much of the question a sentence takes up; its passage's other words and title count a little."""
+        """How much of the question a sentence takes up; its passage's words and title count a little."""
         terms = set(question)
         direct = self.coverage(terms, sentence.terms)
         around = self.titles[sentence.rank].union(
-            *(s.terms for s in self.sentences if s.rank == sentence.rank and abs(s.start - sentence.start) < 400)
+            *(
+                s.terms
+                for s in self.sentences
+                if s.rank == sentence.rank and abs(s.start - sentence.start) < 400
+            )
         )
         return 0.75 * direct + 0.25 * self.coverage(terms, around) - 0.04 * sentence.rank
 
@@ -56,7 +62,8 @@ class SentenceIndex:
         return max(scored, key=lambda pair: pair[1], default=None)
 
     def best_for_statement(self, statement: str, question: str) -> tuple[Sentence, float] | None:
-        """The sentence that supports `statement` best: (sentence, share of the statement's terms it holds, 0..1).
+        """The sentence that supports `statement` best: (sentence, share of the statement's terms it holds,
+        0..1).
 
         Terms the question already holds prove nothing and count only where nothing else is said. A number
         that the sentence lacks makes the support 0. Ties go to the sentence that fits the question better.

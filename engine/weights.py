@@ -19,7 +19,9 @@ HASH_WHOLE_BELOW = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Weights of one gated linear attention branch; `mix` [H] scales it in parallel use, None where it stands alone."""
+    """Weights of one gated linear attention branch; `mix` [H] scales it in parallel use, None where it
+    stands alone.
+    """
 
     down: Tensor
     up: Tensor
@@ -43,7 +45,8 @@ class LayerWeights:
 
 @dataclass(frozen=True, slots=True)
 class RecallWeights:
-    """Recall codes: mean hidden state after `layer` layers, minus a mean [d], times a projection [bits, d], by sign.
+    """Recall codes: mean hidden state after `layer` layers, minus a mean [d], times a projection [bits, d],
+    by sign.
 
     Passages (read inside a stream) and questions (read alone) have their own mean and projection.
     """
@@ -95,7 +98,8 @@ class TensorSource:
                 handle = safe_open(str(path), framework="pt")
             except (SafetensorError, OSError) as error:
                 raise ModelError(
-                    f"{path.name} cannot be read as safetensors: {error}", "Download or prepare the file again."
+                    f"{path.name} cannot be read as safetensors: {error}",
+                    "Download or prepare the file again.",
                 ) from error
             for name in handle.keys():  # noqa: SIM118
                 self._home[name] = handle
@@ -107,7 +111,9 @@ class TensorSource:
             raise ModelError(f"the checkpoint lacks the tensor {name!r}", "The download may be incomplete.")
         tensor: Tensor = self._home[name].get_tensor(name)
         if shape and tuple(tensor.shape) != shape:
-            raise ModelError(f"tensor {name!r} has shape {list(tensor.shape)}, config.json asks for {list(shape)}")
+            raise ModelError(
+                f"tensor {name!r} has shape {list(tensor.shape)}, config.json asks for {list(shape)}"
+            )
         self._left.discard(name)
         return tensor
 
@@ -134,10 +140,16 @@ def _tensor_files(folder: Path) -> list[Path]:
         files = sorted(folder.glob("*.safetensors"))
     missing = [path.name for path in files if not path.is_file()]
     if missing:
-        raise ModelError(f"the checkpoint lacks the files {', '.join(missing)}", "Download them into the folder.")
+        raise ModelError(
+            f"the checkpoint lacks the files {', '.join(missing)}", "Download them into the folder."
+        )
     if not files:
         pickles = [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern)]
-        hint = "Engram loads safetensors only, never pickles: convert the file." if pickles else "Is this a model folder?"
+        hint = (
+            "Engram loads safetensors only, never pickles: convert the file."
+            if pickles
+            else "Is this a model folder?"
+        )
         raise ModelError(f"no .safetensors file in {folder}", hint, "no_weights")
     return files
 
@@ -161,7 +173,9 @@ def weights_digest(files: list[Path]) -> str:
 
 
 def load_engram(source: TensorSource, config: ModelConfig, spiking: bool, dtype: torch.dtype) -> ModelWeights:
-    """Our own format: INT8 codes [N, K] with a scale per row; kept so when spiking, else dequantised to `dtype`."""
+    """Our own format: INT8 codes [N, K] with a scale per row; kept so when spiking, else dequantised to
+    `dtype`.
+    """
 
     def linear(name: str, rows: int, columns: int) -> Linear:
         codes, scale = source.take(f"{name}.codes", rows, columns), source.take(f"{name}.scale", rows)
@@ -183,7 +197,9 @@ def load_engram(source: TensorSource, config: ModelConfig, spiking: bool, dtype:
             )
         )
     table = linear("embedding", config.vocab_size, width)
-    return ModelWeights(table, tuple(layers), source.take("norm", width), table, _engram_recall(source, width))
+    return ModelWeights(
+        table, tuple(layers), source.take("norm", width), table, _engram_recall(source, width)
+    )
 
 
 def _engram_recall(source: TensorSource, width: int) -> RecallWeights | None:
@@ -216,7 +232,9 @@ def _engram_gates(source: TensorSource, prefix: str, config: ModelConfig) -> Gat
 def load_llama(source: TensorSource, config: ModelConfig, spiking: bool, dtype: torch.dtype) -> ModelWeights:
     """Hugging Face Llama names; q, k, v and gate, up are joined."""
     if spiking:
-        raise ModelError("this checkpoint has no INT8 weights to run spike-coded", "Load it with spiking off.")
+        raise ModelError(
+            "this checkpoint has no INT8 weights to run spike-coded", "Load it with spiking off."
+        )
 
     def joined(*parts: tuple[str, int, int]) -> Linear:
         return Linear(torch.cat([source.take(name + ".weight", n, k).to(dtype) for name, n, k in parts]))
@@ -233,7 +251,9 @@ def load_llama(source: TensorSource, config: ModelConfig, spiking: bool, dtype: 
             LayerWeights(
                 attn_norm=norm(base + "input_layernorm"),
                 qkv=joined(
-                    (attn + "q_proj", queries, width), (attn + "k_proj", keys, width), (attn + "v_proj", keys, width)
+                    (attn + "q_proj", queries, width),
+                    (attn + "k_proj", keys, width),
+                    (attn + "v_proj", keys, width),
                 ),
                 out=joined((attn + "o_proj", width, queries)),
                 gates=None,

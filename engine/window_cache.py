@@ -54,7 +54,9 @@ class WindowCache:
         self._sink_rotated: Tensor | None = None
 
     def extend(self, keys: Tensor, values: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
-        """Append unrotated float32 `keys`, `values` [Hk, T, D] that lie in one segment; cos, sin [T, D/2] of their places."""
+        """Append unrotated float32 `keys`, `values` [Hk, T, D] that lie in one segment; cos, sin [T, D/2]
+        of their places.
+        """
         count = keys.shape[1]
         if self.left >= 0 and self.seen % SEGMENT + count > SEGMENT:
             raise ValueError(f"{count} tokens from position {self.seen} cross a segment of {SEGMENT}")
@@ -73,7 +75,9 @@ class WindowCache:
         return tables
 
     def visible(self, count: int) -> tuple[Tensor, Tensor]:
-        """Rotated keys and values that the last `count` tokens can see, their own included: [Hk, N, D] each."""
+        """Rotated keys and values that the last `count` tokens can see, their own included: [Hk, N, D]
+        each.
+        """
         start = max(0, self.length - count - self.left) if self.left >= 0 else 0
         return self.rotated[:, start : self.length], self.values[:, start : self.length]
 
@@ -103,7 +107,14 @@ class WindowCache:
 
     @classmethod
     def restore(
-        cls, keys: Tensor, values: Tensor, sink_keys: Tensor, sink_values: Tensor, left: int, seen: int, rotary: Rotary
+        cls,
+        keys: Tensor,
+        values: Tensor,
+        sink_keys: Tensor,
+        sink_values: Tensor,
+        left: int,
+        seen: int,
+        rotary: Rotary,
     ) -> "WindowCache":
         """A cache holding copies of the given live tensors after `seen` tokens."""
         heads, length, dim = keys.shape
@@ -113,7 +124,9 @@ class WindowCache:
             segment = (seen - 1) // SEGMENT * SEGMENT
             cache.origin = seen - length - max(0, segment - left)
         cache.keys, cache.values = keys.clone(), values.clone()
-        cache.rotated = rotate(keys.float(), *rotary.tables(cache.origin, cache.origin + length)).to(keys.dtype)
+        cache.rotated = rotate(keys.float(), *rotary.tables(cache.origin, cache.origin + length)).to(
+            keys.dtype
+        )
         cache.sink_keys, cache.sink_values = sink_keys.clone(), sink_values.clone()
         return cache
 

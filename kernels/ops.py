@@ -1,4 +1,6 @@
-"""The operations of the CPU path behind one interface, so that the engine says which implementation it runs."""
+"""The operations of the CPU path behind one interface, so that the engine says which implementation it
+runs.
+"""
 
 from typing import Protocol
 
@@ -22,7 +24,9 @@ class Ops(Protocol):
         """Spike counts of `x` float32 [T, K]."""
 
     def swiglu_encode(self, total: Tensor, scale: Tensor, vth: Tensor, k: float) -> Spikes:
-        """Spike counts of silu(gate) * up from the integer product `total` int32 [T, 2 I] with `scale` [2 I], `vth` [T, 1]."""
+        """Spike counts of silu(gate) * up from the integer product `total` int32 [T, 2 I] with `scale` [2
+        I], `vth` [T, 1].
+        """
 
     def dequantize(self, total: Tensor, scale: Tensor, vth: Tensor, add_to: Tensor | None = None) -> Tensor:
         """`total * scale * vth` float32 [T, N] from int32; added to `add_to` in place if given."""
@@ -63,5 +67,3 @@ class TorchOps:
     ) -> Tensor:
         """See `Ops`."""
         return window_attention(q, k, v, left, sinks, position).float()
-
-

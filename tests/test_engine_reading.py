@@ -33,7 +33,8 @@ def test_chunking_does_not_show(model, spiking, chunk):
     parts = torch.cat([engine.logits(ids[i : i + chunk], state) for i in range(0, len(ids), chunk)])
     # float32 sums of a few hundred terms in another order: 2^-24 times their number, times the logits' size.
     close = (parts - whole).abs().amax(dim=1) < 500 * 2**-24 * float(whole.abs().max())
-    # Spiking: a quotient within float noise of a half may round to the neighbouring count, now and then, for a token.
+    # Spiking: a quotient within float noise of a half may round to the neighbouring count, now and then,
+    # for a token.
     assert float(close.float().mean()) > (0.9 if spiking else 0.9999)
     assert float((parts - whole).abs().max()) < 0.1 * float(whole.abs().max())
     assert state.tokens_read == len(ids)
@@ -47,7 +48,9 @@ def test_save_load_continue_equals_uninterrupted(engine, tmp_path, cut):
     straight.save(tmp_path / "s.state")
     resumed = ContextState.load(tmp_path / "s.state", engine)
     assert resumed.tokens_read == cut
-    torch.testing.assert_close(engine.logits(ids[cut:], resumed), engine.logits(ids[cut:], straight), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        engine.logits(ids[cut:], resumed), engine.logits(ids[cut:], straight), rtol=0, atol=1e-4
+    )
 
 
 def test_a_reading_resumed_at_a_chunk_end_gives_the_same_bits(engine, tmp_path):
@@ -131,7 +134,11 @@ def test_state_of_another_model_is_refused(engine, tmp_path):
 
 
 def test_settings_that_change_results_change_the_fingerprint(model):
-    prints = {Engine.load(model, dtype=d, spiking=s).fingerprint for d in ("float32", "bfloat16") for s in (True, False)}
+    prints = {
+        Engine.load(model, dtype=d, spiking=s).fingerprint
+        for d in ("float32", "bfloat16")
+        for s in (True, False)
+    }
     assert len(prints) == 4
 
 
@@ -212,3 +219,7 @@ def test_a_question_has_a_code_and_the_same_one_each_time(engine):
     assert len(code) == 64 == engine.code_bits // 8
     assert code == engine.encode_query("When does the contract end?")
     assert len(engine.encode_query("")) == 64
+
+
+def test_a_question_longer_than_a_chunk_has_a_code_too(engine):
+    assert len(engine.encode_query("When does the contract end? " * 400)) == 64

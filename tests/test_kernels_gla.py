@@ -68,7 +68,10 @@ def test_gradients_equal_those_of_the_recurrence():
     parts = [torch.randn(2, 70, 8, generator=draw, dtype=torch.float64) for _ in range(3)]
     parts.append(-torch.rand(2, 70, 8, generator=draw, dtype=torch.float64) * 3)
     grads = []
-    for form in (lambda q, k, v, g: gla_chunked(q[:, None], k, v, g)[0][:, 0], lambda *a: gla_recurrent(*a)[0]):
+    for form in (
+        lambda q, k, v, g: gla_chunked(q[:, None], k, v, g)[0][:, 0],
+        lambda *a: gla_recurrent(*a)[0],
+    ):
         leaves = [p.clone().requires_grad_() for p in parts]
         (form(*leaves) * torch.arange(8)).sum().backward()
         grads.append([leaf.grad for leaf in leaves])

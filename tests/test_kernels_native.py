@@ -67,7 +67,9 @@ def test_dequantising_writes_and_adds(compiled, rows):
     total = torch.randint(-(2**24), 2**24, (rows, 100), dtype=torch.int32)
     scale, vth, target = torch.rand(100), torch.rand(rows, 1), _normal(rows, 100)
     expected = total.double() * scale.double() * vth.double()
-    torch.testing.assert_close(compiled.dequantize(total, scale, vth).double(), expected, rtol=4 * 2**-24, atol=0)
+    torch.testing.assert_close(
+        compiled.dequantize(total, scale, vth).double(), expected, rtol=4 * 2**-24, atol=0
+    )
     added = compiled.dequantize(total, scale, vth, add_to=target.clone())
     torch.testing.assert_close(added.double(), expected + target, rtol=4 * 2**-24, atol=1e-5)
 
@@ -89,7 +91,12 @@ def test_window_attention(compiled, position, count, past, left, heads, kv, dim,
     k, v = (_normal(kv, count + past, dim, seed=s).bfloat16() for s in (3, 4))
     sinks = None
     if amount:
-        sinks = Sinks(_normal(kv, amount, dim, seed=5).bfloat16(), _normal(kv, amount, dim, seed=6).bfloat16(), plain, position)
+        sinks = Sinks(
+            _normal(kv, amount, dim, seed=5).bfloat16(),
+            _normal(kv, amount, dim, seed=6).bfloat16(),
+            plain,
+            position,
+        )
     truth, _ = window_attention_reference(q, k, v, left, sinks)
     out = torch.full((count, heads, dim), float("nan"))
     out[:] = compiled.window_attention(q, k, v, left, sinks, position)

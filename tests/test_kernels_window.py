@@ -22,7 +22,9 @@ def test_reference_and_blocks_equal_the_published_results(case):
         torch.testing.assert_close(blocks, data[f"{name}.o"][b], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("position", "count", "past"), [(0, 50, 0), (30, 20, 16), (17, 1, 16), (100, 300, 16), (3, 40, 3)])
+@pytest.mark.parametrize(
+    ("position", "count", "past"), [(0, 50, 0), (30, 20, 16), (17, 1, 16), (100, 300, 16), (3, 40, 3)]
+)
 def test_sinks_are_seen_once_the_window_has_left_them(position, count, past):
     draw = torch.Generator().manual_seed(position)
 
@@ -54,7 +56,9 @@ def test_rotation_equals_the_published_float32_and_the_truth_nearby():
     for name in ("rope0", "rope1"):
         q, positions = data[f"{name}.q_in"], data[f"{name}.positions"]
         angle = positions.float()[:, None] * data[f"{name}.inv_freq"]
-        torch.testing.assert_close(rotate(q, angle.cos(), angle.sin()), data[f"{name}.q_out"], rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            rotate(q, angle.cos(), angle.sin()), data[f"{name}.q_out"], rtol=0, atol=1e-5
+        )
 
 
 def test_rotation_is_exact_for_window_relative_positions():
@@ -64,4 +68,6 @@ def test_rotation_is_exact_for_window_relative_positions():
     ours = rotate(x, angle.cos().float(), angle.sin().float())
     # Frequencies are float32 as published: an angle is off by at most position * 2^-24.
     limit = 2 * 2048 * 2**-24 * float(x.abs().max())
-    torch.testing.assert_close(ours.double(), rotate_reference(x, torch.arange(2048), 1e5), rtol=0, atol=limit)
+    torch.testing.assert_close(
+        ours.double(), rotate_reference(x, torch.arange(2048), 1e5), rtol=0, atol=limit
+    )

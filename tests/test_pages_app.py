@@ -59,10 +59,11 @@ def test_the_server_stays_on_this_machine_and_sends_no_telemetry() -> None:
     assert config["server"]["address"] == "127.0.0.1"
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "none"
+    assert config["client"]["disableDataExport"] is True
 
 
 def test_look_refers_to_nothing_outside_this_machine() -> None:
-    looks = [path for path in (ROOT / "assets").glob("*") if path.suffix in (".css", ".toml", ".svg")]
+    looks = [path for path in (ROOT / "assets").glob("*") if path.suffix in (".css", ".svg")]
     assert looks
     for path in looks:
         addresses = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")

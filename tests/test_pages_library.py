@@ -9,6 +9,7 @@ from page_driver import html_of, labels, notices, open_page, press, words_of
 from page_seeds import Seeds
 from streamlit.testing.v1 import AppTest
 
+from app.view.actions import said_of
 from storage import archives, documents, jobs
 
 
@@ -219,3 +220,22 @@ def test_the_choice_of_archive_stands_in_the_address(seeds: Seeds) -> None:
     page = open_page("library", archive=first.id)
     assert page.selectbox[0].value == first.id
     assert open_page("library").selectbox[0].value != first.id
+
+
+def test_uploads_say_what_is_new_and_what_is_known() -> None:
+    assert said_of([None]) == "1 file added"
+    assert said_of([None, "a.txt", None]).replace("\\", "") == "2 files added, 1 already here: a.txt"
+
+
+def test_an_upload_is_stored_and_queued(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    page = open_page("library")
+    page.file_uploader[0].set_value(
+        [("a.txt", b"Some text.", "text/plain"), ("b.txt", b"Some text.", "text/plain")]
+    )
+    page.run()
+    assert not page.exception
+    with seeds.database.session() as s:
+        (document,) = documents.list_documents(s, archive.id)
+        assert jobs.list_jobs(s, archive.id)[0].kind == "ingest"
+    assert seeds.files.path(document.sha256).read_bytes() == b"Some text."

@@ -1,4 +1,6 @@
-"""A tiny random model in our own format with a real byte-level tokenizer: loads in milliseconds, answers nonsense."""
+"""A tiny random model in our own format with a real byte-level tokenizer: loads in milliseconds, answers
+nonsense.
+"""
 
 import json
 from pathlib import Path
@@ -29,7 +31,9 @@ CORPUS = (
 
 
 def tiny_model_dir(folder: Path, *, seed: int = 0, gates: bool = False) -> Path:
-    """Write the model below `folder` and return its path; `gates` adds random gated linear attention weights."""
+    """Write the model below `folder` and return its path; `gates` adds random gated linear attention
+    weights.
+    """
     target = folder / "tiny-model"
     target.mkdir(parents=True, exist_ok=True)
     config = engram_config(SETTINGS, "tiny") | {"windows": [WINDOW] * SETTINGS["num_layers"]}
@@ -54,7 +58,10 @@ def tiny_base(seed: int = 0) -> dict[str, torch.Tensor]:
         "ffn_up": (inner, d),
         "ffn_down": (d, inner),
     }
-    base = {"token_embd.weight": torch.randn(SETTINGS["vocab_size"], d, generator=draw), "output_norm.weight": torch.ones(d)}
+    base = {
+        "token_embd.weight": torch.randn(SETTINGS["vocab_size"], d, generator=draw),
+        "output_norm.weight": torch.ones(d),
+    }
     for i in range(SETTINGS["num_layers"]):
         for name, shape in shapes.items():
             base[f"blk.{i}.{name}.weight"] = torch.randn(shape, generator=draw) * shape[1] ** -0.5
@@ -67,7 +74,11 @@ def tiny_tensors(seed: int, gates: bool) -> dict[str, torch.Tensor]:
     """Tensors of the tiny model in our format, recall head included."""
     draw = torch.Generator().manual_seed(seed + 1)
     tensors = engram_tensors(tiny_base(seed), SETTINGS["num_layers"])
-    d, width, dim = SETTINGS["hidden_size"], SETTINGS["num_kv_heads"] * SETTINGS["head_dim"], SETTINGS["head_dim"]
+    d, width, dim = (
+        SETTINGS["hidden_size"],
+        SETTINGS["num_kv_heads"] * SETTINGS["head_dim"],
+        SETTINGS["head_dim"],
+    )
     tensors["recall.layer"] = torch.tensor([2])
     for side in ("", "query_"):
         tensors[f"recall.{side}mean"] = torch.zeros(d)
@@ -84,7 +95,9 @@ def tiny_tensors(seed: int, gates: bool) -> dict[str, torch.Tensor]:
 
 
 def _tokenizer() -> Tokenizer:
-    """Byte-level BPE built as SmolLM2's: digits one by one, then byte level; ids 0, 1, 2 are its special tokens."""
+    """Byte-level BPE built as SmolLM2's: digits one by one, then byte level; ids 0, 1, 2 are its special
+    tokens.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

@@ -37,10 +37,19 @@ def train_backend() -> Backend:
 
 def write_gguf(path: Path, backend: Backend, **changes: str) -> Path:
     """Write a GGUF file with nothing but `backend`'s tokenizer; `changes` overrides `model` or `pre`."""
+    writer = GGUFWriter(path, "llama")
+    add_tokenizer(writer, backend, **changes)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
+def add_tokenizer(writer: GGUFWriter, backend: Backend, **changes: str) -> None:
+    """Put the fields of `backend` into a GGUF file being written."""
     vocab = backend.get_vocab()
     tokens = sorted(vocab, key=vocab.__getitem__)
     kinds = [TokenType.CONTROL if token in SPECIAL else TokenType.NORMAL for token in tokens]
-    writer = GGUFWriter(path, "llama")
     writer.add_tokenizer_model(changes.get("model", "gpt2"))
     writer.add_tokenizer_pre(changes.get("pre", "smollm"))
     writer.add_token_list(tokens)
@@ -49,7 +58,3 @@ def write_gguf(path: Path, backend: Backend, **changes: str) -> Path:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_chat_template(CHAT_TEMPLATE)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.close()
-    return path

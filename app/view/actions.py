@@ -11,7 +11,7 @@ from app import library
 from app.view.dialogs import ask_for
 from app.view.frame import guarded, services, take_archive
 from app.view.sample import FOLDER, sample
-from app.view.words import count
+from app.view.words import count, plain
 from storage import Archive, Document, Job, StorageError
 from storage.ingest import SUPPORTED
 
@@ -79,12 +79,18 @@ def draw_menu(archive: Archive, documents: int) -> None:
 
 def add_uploads(archive: Archive, uploads: Sequence[Any]) -> None:
     """Take in the uploaded files and empty the upload field."""
-
-    def take() -> None:
-        library.add_uploads(services(), archive, [(upload.name, upload) for upload in uploads])
+    with guarded():
+        added = library.add_uploads(services(), archive, [(upload.name, upload) for upload in uploads])
         st.session_state["upload_round"] = st.session_state.get("upload_round", 0) + 1
+        st.toast(said_of([item.same_as for item in added]), icon=":material/check:")
+        st.rerun()
 
-    act(take, f"{count(len(uploads), 'file')} added")
+
+def said_of(same_as: Sequence[str | None]) -> str:
+    """`3 files added, 1 already here: a.pdf`."""
+    known = [name for name in same_as if name]
+    said = f"{count(len(same_as) - len(known), 'file')} added"
+    return f"{said}, {count(len(known))} already here: {plain(', '.join(known[:3]))}" if known else said
 
 
 def add_path(archive: Archive, path: str) -> None:

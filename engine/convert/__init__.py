@@ -1,1 +1,3 @@
-"""Conversion of a dense Transformer into the spiking hybrid: data preparation, training, evaluation, packaging."""
+"""Conversion of a dense Transformer into the spiking hybrid: data preparation, training, evaluation,
+packaging.
+"""

@@ -15,7 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     stages = parser.add_subparsers(dest="stage", required=True)
     stage = stages.add_parser("recall", help="train the recall head on cached hidden states")
     stage.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    stage.add_argument("--data", type=Path, required=True, help="folder of the training and development files")
+    stage.add_argument(
+        "--data", type=Path, required=True, help="folder of the training and development files"
+    )
     stage.add_argument("--work", type=Path, required=True, help="folder for caches and logs (not committed)")
     stage.add_argument("--out", type=Path, required=True, help="adapter file to update")
     for name, default in (("layer", 2), ("passages", 16_000), ("epochs", 20), ("seed", 0)):

@@ -12,8 +12,10 @@ from engine.engine import Engine
 STREAM_CHUNK = 1024
 
 
-def passage_features(engine: Engine, texts: Sequence[str], layers: Sequence[int], label: str = "passages") -> Tensor:
-    """float32 [N, len(layers), d]: each text's mean hidden state after the given layers, all in one stream."""
+def passage_features(
+    engine: Engine, texts: Sequence[str], layers: Sequence[int], label: str = "passages"
+) -> Tensor:
+    """float32 [N, len(layers), d]: each text's mean hidden state after these layers, in one stream."""
     assert engine.tokenizer is not None
     separator = engine.tokenizer.separator_id
     out = torch.zeros(len(texts), len(layers), engine.config.hidden_size)
@@ -38,7 +40,10 @@ def passage_features(engine: Engine, texts: Sequence[str], layers: Sequence[int]
         done += len(piece)
         if done % (64 * STREAM_CHUNK) == 0:
             speed = done / (time.perf_counter() - started)
-            print(f"{label}: {owners[0] if owners else len(texts)}/{len(texts)}, {speed:.0f} tokens/s", file=sys.stderr)
+            print(
+                f"{label}: {owners[0] if owners else len(texts)}/{len(texts)}, {speed:.0f} tokens/s",
+                file=sys.stderr,
+            )
 
     for number, text in enumerate(texts):
         tokens = engine.tokenizer.encode(text)
@@ -52,7 +57,9 @@ def passage_features(engine: Engine, texts: Sequence[str], layers: Sequence[int]
 
 
 def question_features(engine: Engine, questions: Sequence[str], layers: Sequence[int]) -> Tensor:
-    """float32 [N, len(layers), d]: each question read alone after a separator, as `Engine.encode_query` does."""
+    """float32 [N, len(layers), d]: each question read alone after a separator, as `Engine.encode_query`
+    does.
+    """
     assert engine.tokenizer is not None
     out = torch.zeros(len(questions), len(layers), engine.config.hidden_size)
     for number, text in enumerate(questions):

@@ -1,8 +1,9 @@
 """Stage `recall`: train the projections that turn mean hidden states into 512-bit recall codes.
 
-Passages are read inside one long stream, questions alone, both with the product's own engine; their mean hidden
-states after an early layer are cached. Two projections (passage side, question side) are then trained so that the
-Hamming distance of the signs ranks passages: InfoNCE over in-batch passages, straight-through sign.
+Passages are read inside one long stream, questions alone, both with the product's own engine; their mean
+hidden states after an early layer are cached. Two projections (passage side, question side) are then
+trained so that the Hamming distance of the signs ranks passages: InfoNCE over in-batch passages, straight-
+through sign.
 """
 
 import json
@@ -49,15 +50,18 @@ def sample(folder: Path, settings: RecallSettings) -> tuple[list[Passage], list[
     records = read_lines(folder / "contexts.jsonl.xz")
     passages = [passage(record) for record in records if record["cid"] in chosen]
     questions = []
-    for item in passages:
-        asked = by_passage[item.cid]
+    for place in passages:
+        asked = by_passage[place.cid]
         questions += draw.sample(asked, min(settings.questions_per_passage, len(asked)))
     return passages, questions
 
 
 def cached_features(engine: Engine, data: Path, work: Path, settings: RecallSettings) -> dict[str, Tensor]:
     """Features of the training sample, computed once: `passages` [N, d], `questions` [M, d], `gold` [M]."""
-    file = work / f"recall-{settings.layer}-{settings.passages}-{settings.seed}-{engine.fingerprint[:12]}.safetensors"
+    file = (
+        work
+        / f"recall-{settings.layer}-{settings.passages}-{settings.seed}-{engine.fingerprint[:12]}.safetensors"
+    )
     if file.is_file():
         return load_file(file)
     passages, questions = sample(data, settings)
@@ -72,7 +76,9 @@ def cached_features(engine: Engine, data: Path, work: Path, settings: RecallSett
     return features
 
 
-def train(features: dict[str, Tensor], settings: RecallSettings, log: Path | None = None) -> dict[str, Tensor]:
+def train(
+    features: dict[str, Tensor], settings: RecallSettings, log: Path | None = None
+) -> dict[str, Tensor]:
     """Adapter tensors `recall.*` from cached features; writes one JSON line an epoch to `log`."""
     torch.manual_seed(settings.seed)
     passages, questions, gold = features["passages"], features["questions"], features["gold"]
@@ -88,13 +94,20 @@ def train(features: dict[str, Tensor], settings: RecallSettings, log: Path | Non
         order, total = torch.randperm(len(gold)), 0.0
         for first in range(0, len(gold) - settings.batch + 1, settings.batch):
             rows = order[first : first + settings.batch]
-            loss = contrast(sides[1][rows] @ weights[1].T, sides[0][gold[rows]] @ weights[0].T, gold[rows], settings)
+            loss = contrast(
+                sides[1][rows] @ weights[1].T, sides[0][gold[rows]] @ weights[0].T, gold[rows], settings
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * settings.batch / len(gold)
-        line = {"stage": "recall", "epoch": epoch, "loss": round(total, 4), "s": round(time.perf_counter() - started, 1)}
+        line = {
+            "stage": "recall",
+            "epoch": epoch,
+            "loss": round(total, 4),
+            "s": round(time.perf_counter() - started, 1),
+        }
         print(json.dumps(line), file=sys.stderr)
         if log is not None:
             with log.open("a", encoding="utf-8") as file:
@@ -110,7 +123,9 @@ def train(features: dict[str, Tensor], settings: RecallSettings, log: Path | Non
 
 
 def contrast(queries: Tensor, keys: Tensor, gold: Tensor, settings: RecallSettings) -> Tensor:
-    """InfoNCE between codes [B, bits]: the other passages of the batch are negatives, the same passage is not."""
+    """InfoNCE between codes [B, bits]: the other passages of the batch are negatives, the same passage is
+    not.
+    """
     similarity = straight_sign(queries) @ straight_sign(keys).T / (settings.bits * settings.temperature)
     same = (gold[:, None] == gold[None, :]) & ~torch.eye(len(gold), dtype=torch.bool)
     similarity = similarity.masked_fill(same, float("-inf"))
@@ -124,7 +139,9 @@ def straight_sign(x: Tensor) -> Tensor:
     return soft + (torch.where(x > 0, 1.0, -1.0) - soft).detach()
 
 
-def evaluate(engine: Engine, data: Path, adapter: dict[str, Tensor], limit: int = 400) -> dict[str, dict[str, float]]:
+def evaluate(
+    engine: Engine, data: Path, adapter: dict[str, Tensor], limit: int = 400
+) -> dict[str, dict[str, float]]:
     """Recall at 1, 5, 20 of the codes alone on each development set, searched within that set."""
     layer, results = int(adapter["recall.layer"][0]), {}
     for name in EVAL_SETS:
@@ -147,7 +164,9 @@ def evaluate(engine: Engine, data: Path, adapter: dict[str, Tensor], limit: int 
 
 
 def run(engine: Engine, data: Path, work: Path, out: Path, settings: RecallSettings) -> None:
-    """Features, training, development results; the adapter tensors go to `out`, results beside the log in `work`."""
+    """Features, training, development results; the adapter tensors go to `out`, results beside the log in
+    `work`.
+    """
     adapter = train(cached_features(engine, data, work, settings), settings, work / "recall.jsonl")
     tensors = load_file(out) if out.is_file() else {}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Gated linear attention chunk by chunk, differentiable, safe under any decay.
 
 Every exponent is a difference of cumulated log decays taken so that it is <= 0: nothing overflows, and what
-underflows is truly forgotten. A chunk of 64 is cut into 4 blocks of 16; pairs inside a block are weighted one by one,
-pairs across blocks meet at the later block's start (Yang et al. 2024, section 4.3, secondary chunking).
+underflows is truly forgotten. A chunk of 64 is cut into 4 blocks of 16; pairs inside a block are weighted
+one by one, pairs across blocks meet at the later block's start (Yang et al. 2024, section 4.3, secondary
+chunking).
 """
 
 import torch
@@ -14,9 +15,15 @@ BLOCK = 16
 
 
 def gla_chunked(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None = None, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    state: Tensor | None = None,
+    scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """As `gla_recurrent`, with grouped queries: q [Hk, G, T, K], k, log_decay [Hk, T, K], v [Hk, T, V], state [Hk, K, V].
+    """As `gla_recurrent`, with grouped queries: q [Hk, G, T, K], k, log_decay [Hk, T, K], v [Hk, T, V],
+    state [Hk, K, V].
 
     Returns o [Hk, G, T, V] and the final state [Hk, K, V]. Compute in float32 or float64.
     """
@@ -64,7 +71,9 @@ def _pair_weights(q: Tensor, k: Tensor, total: Tensor) -> Tensor:
         if row:
             start = total[:, row - 1, -1][:, None]
             ahead = q[:, :, row] * (total[:, row] - start).exp()[:, None]
-            earlier = k[:, :row].reshape(heads, -1, dim) * (start - total[:, :row].reshape(heads, -1, dim)).exp()
+            earlier = (
+                k[:, :row].reshape(heads, -1, dim) * (start - total[:, :row].reshape(heads, -1, dim)).exp()
+            )
             pieces.insert(0, torch.matmul(ahead, earlier.transpose(1, 2)[:, None]))
         rows.append(F.pad(torch.cat(pieces, dim=-1), (0, (blocks - row - 1) * BLOCK)))
     return torch.cat(rows, dim=2)[:, :, :length, :length]

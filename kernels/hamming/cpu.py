@@ -10,9 +10,13 @@ def pack_signs(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def hamming_distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Number of differing bits of each row of `codes` [N, B] from `query` [B], B a multiple of 8: int32 [N]."""
+    """Number of differing bits of each row of `codes` [N, B] from `query` [B], B a multiple of 8: int32
+    [N].
+    """
     if codes.ndim != 2 or query.shape != codes.shape[1:] or codes.shape[1] % 8:
-        raise ValueError(f"codes [N, B] and query [B] must agree with B a multiple of 8: {codes.shape}, {query.shape}")
+        raise ValueError(
+            f"codes [N, B] and query [B] must agree with B a multiple of 8: {codes.shape}, {query.shape}"
+        )
     words = np.ascontiguousarray(codes).view(np.uint64)
     different = np.bitwise_xor(words, np.ascontiguousarray(query).view(np.uint64)[None, :])
     return np.bitwise_count(different).sum(axis=1, dtype=np.int32)

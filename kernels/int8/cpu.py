@@ -7,7 +7,9 @@ from kernels.spike.cpu import Spikes
 
 
 def spike_matmul(spikes: Spikes, codes: Tensor) -> Tensor:
-    """`counts @ codes^T` as int32 [T, N] for codes int8 [N, K]; |sum| must stay below 2^31 (K * 127 * counts)."""
+    """`counts @ codes^T` as int32 [T, N] for codes int8 [N, K]; |sum| must stay below 2^31 (K * 127 *
+    counts).
+    """
     total = torch._int_mm(spikes.low, codes.t())
     for burst in spikes.bursts:
         part = torch._int_mm(burst.digits, codes[:, burst.channels].t())

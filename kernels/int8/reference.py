@@ -15,5 +15,7 @@ def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def spike_linear_reference(counts: Tensor, vth: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
-    """`vth * (counts @ codes^T) * scale` in float64: counts [T, K], vth [T, 1], codes [N, K], scale [N] -> [T, N]."""
+    """`vth * (counts @ codes^T) * scale` in float64: counts [T, K], vth [T, 1], codes [N, K], scale [N] ->
+    [T, N].
+    """
     return counts.double() @ codes.double().T * vth.double() * scale.double()

@@ -11,6 +11,7 @@ import tempfile
 from ctypes import c_float, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SOURCE = Path(__file__).with_name("engram.cpp")
 FLAGS = (
@@ -21,14 +22,30 @@ COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 180
 
 POINTER, LONG, FLOAT = c_void_p, c_int64, c_float
-SIGNATURES: dict[str, tuple[list[type], type | None]] = {
+SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "engram_start": ([c_int], None),
     "engram_has_attention": ([], c_int),
     "engram_encode": ([POINTER, POINTER, FLOAT, FLOAT, LONG, LONG, POINTER, POINTER, POINTER, LONG], LONG),
-    "engram_swiglu_encode": ([POINTER, POINTER, POINTER, FLOAT, LONG, LONG, POINTER, POINTER, POINTER, LONG], LONG),
+    "engram_swiglu_encode": (
+        [POINTER, POINTER, POINTER, FLOAT, LONG, LONG, POINTER, POINTER, POINTER, LONG],
+        LONG,
+    ),
     "engram_dequantize": ([POINTER, POINTER, POINTER, LONG, LONG, POINTER, c_int], None),
 }
-ATTENTION = [POINTER, LONG, LONG, POINTER, LONG, LONG, POINTER, LONG, POINTER, LONG, POINTER, POINTER]
+ATTENTION: list[Any] = [
+    POINTER,
+    LONG,
+    LONG,
+    POINTER,
+    LONG,
+    LONG,
+    POINTER,
+    LONG,
+    POINTER,
+    LONG,
+    POINTER,
+    POINTER,
+]
 ATTENTION += [LONG] * 8 + [POINTER]
 
 
@@ -56,12 +73,16 @@ class NativeLibrary:
 
 @cache
 def load(threads: int) -> NativeLibrary:
-    """The library, compiled first if need be (some seconds, once per processor and version); BuildError if it cannot."""
+    """The library, compiled first if need be (some seconds, once per processor and version); BuildError if
+    it cannot.
+    """
     return NativeLibrary(build(), threads)
 
 
 def build(folder: Path | None = None) -> Path:
-    """Compile into `folder` (default: the person's cache folder) unless it is there already; the file's path."""
+    """Compile into `folder` (default: the person's cache folder) unless it is there already; the file's
+    path.
+    """
     compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
     if sys.platform == "win32" or compiler is None:
         raise BuildError("no C++ compiler found")
@@ -94,7 +115,9 @@ def cache_folder() -> Path:
 
 
 def _identity(compiler: str) -> str:
-    """Changes with the source, the flags, the compiler and the processor (compiled code fits one instruction set)."""
+    """Changes with the source, the flags, the compiler and the processor (compiled code fits one
+    instruction set).
+    """
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + version + _processor().encode())
     return digest.hexdigest()[:16]
@@ -106,5 +129,3 @@ def _processor() -> str:
     except OSError:
         return platform.processor() + platform.machine()
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
-
-

@@ -12,7 +12,9 @@ MAX_SINKS = 16
 
 
 class NativeOps(TorchOps):
-    """The operations of `kernels.ops.Ops`, compiled. Attention needs AVX-512 BF16 and bfloat16 keys, else torch does it."""
+    """The operations of `kernels.ops.Ops`, compiled. Attention needs AVX-512 BF16 and bfloat16 keys, else
+    torch does it.
+    """
 
     def __init__(self, library: NativeLibrary) -> None:
         self._library = library
@@ -49,7 +51,12 @@ class NativeOps(TorchOps):
         total, scale, vth = total.contiguous(), scale.contiguous(), vth.contiguous()
         out = torch.empty(total.shape) if add_to is None else add_to
         self._call.engram_dequantize(
-            total.data_ptr(), scale.data_ptr(), vth.data_ptr(), *total.shape, out.data_ptr(), add_to is not None
+            total.data_ptr(),
+            scale.data_ptr(),
+            vth.data_ptr(),
+            *total.shape,
+            out.data_ptr(),
+            add_to is not None,
         )
         return out
 
@@ -59,7 +66,9 @@ class NativeOps(TorchOps):
         """See `Ops`."""
         heads, length, dim = q.shape
         amount = 0 if sinks is None else sinks.keys.shape[1]
-        fits = k.dtype == torch.bfloat16 and dim % 16 == 0 and q.dtype == torch.float32 and amount <= MAX_SINKS
+        fits = (
+            k.dtype == torch.bfloat16 and dim % 16 == 0 and q.dtype == torch.float32 and amount <= MAX_SINKS
+        )
         if not self._library.has_attention or not fits:
             return super().window_attention(q, k, v, left, sinks, position)
         q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
@@ -85,7 +94,16 @@ class NativeOps(TorchOps):
         def run(low: Tensor, vth: Tensor, bursts: Tensor) -> int:
             return int(
                 self._call.engram_encode(
-                    x.data_ptr(), norm, eps, k, rows, columns, low.data_ptr(), vth.data_ptr(), bursts.data_ptr(), len(bursts)
+                    x.data_ptr(),
+                    norm,
+                    eps,
+                    k,
+                    rows,
+                    columns,
+                    low.data_ptr(),
+                    vth.data_ptr(),
+                    bursts.data_ptr(),
+                    len(bursts),
                 )
             )
 

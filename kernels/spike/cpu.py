@@ -13,7 +13,9 @@ DIGIT = 128
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One higher digit of the counts: `digits` int8 [T, C] over the `channels` [C] that burst, worth `weight` each."""
+    """One higher digit of the counts: `digits` int8 [T, C] over the `channels` [C] that burst, worth
+    `weight` each.
+    """
 
     channels: Tensor
     digits: Tensor
@@ -22,7 +24,9 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Counts of T tokens over K channels: `low` int8 [T, K] plus `bursts`; `vth` float32 [T, 1] is a spike's value."""
+    """Counts of T tokens over K channels: `low` int8 [T, K] plus `bursts`; `vth` float32 [T, 1] is a
+    spike's value.
+    """
 
     low: Tensor
     vth: Tensor
@@ -60,16 +64,23 @@ def norm_encode(x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
     """RMSNorm followed by `encode`: `x` float32 [T, K], `weight` float32 [K].
 
     The count does not depend on the norm's scale (the threshold scales with it), so the normalised
-    tensor is never written; the scale enters `vth` alone. Where the clip of the threshold binds, it is undone.
+    tensor is never written; the scale enters `vth` alone. Where the clip of the threshold binds, it is
+    undone.
     """
-    inverse_rms = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    inverse_rms = (
+        torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    )
     shaped = x * weight
-    vth = shaped.abs().mean(dim=-1, keepdim=True).div_(k).mul_(inverse_rms).clamp_(THRESHOLD_MIN, THRESHOLD_MAX)
+    vth = (
+        shaped.abs().mean(dim=-1, keepdim=True).div_(k).mul_(inverse_rms).clamp_(THRESHOLD_MIN, THRESHOLD_MAX)
+    )
     return split_counts(shaped.mul_(inverse_rms / vth).round_(), vth)
 
 
 def split_counts(counts: Tensor, vth: Tensor) -> Spikes:
-    """Counts (integers in float32 [T, K], overwritten) as INT8 digits: `low` and, where some exceed 127, bursts."""
+    """Counts (integers in float32 [T, K], overwritten) as INT8 digits: `low` and, where some exceed 127,
+    bursts.
+    """
     highest = torch.maximum(counts.amax(0), counts.amin(0).neg_())
     channels = (highest > COUNT_LIMIT).nonzero().flatten()
     if channels.numel() == 0:
@@ -84,7 +95,9 @@ def split_counts(counts: Tensor, vth: Tensor) -> Spikes:
     low = counts.to(torch.int8)
     bursts, weight = [], DIGIT
     while True:
-        higher = torch.round(upper / DIGIT) if float(upper.abs().max()) > COUNT_LIMIT else torch.zeros_like(upper)
+        higher = (
+            torch.round(upper / DIGIT) if float(upper.abs().max()) > COUNT_LIMIT else torch.zeros_like(upper)
+        )
         bursts.append(Burst(channels, (upper - higher * DIGIT).to(torch.int8), weight))
         if not higher.any():
             return Spikes(low, vth, tuple(bursts))

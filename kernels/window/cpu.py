@@ -17,8 +17,9 @@ def window_attention(
 ) -> Tensor:
     """As `window_attention_reference`, in the dtype of `k`: q [H, T, D], k, v [Hk, N, D] -> [T, H, D].
 
-    Softmax accumulates in float32. `left` = -1 sees all earlier keys (then `sinks` must be None). `position` is the
-    first query's place in its context: blocks are cut by it, so results do not depend on how a text was chunked.
+    Softmax accumulates in float32. `left` = -1 sees all earlier keys (then `sinks` must be None).
+    `position` is the first query's place in its context: blocks are cut by it, so results do not depend on
+    how a text was chunked.
     """
     heads, length, dim = q.shape
     out = torch.empty(length, heads, dim, dtype=k.dtype, device=k.device)
@@ -33,7 +34,9 @@ def window_attention(
 
 
 def _attend_block(q: Tensor, k: Tensor, v: Tensor, left: int, start: int, sinks: Sinks | None) -> Tensor:
-    """Queries [H, Q, D] that end where the keys [Hk, N, D] end -> [Q, H, D]; `start` is the block's first query."""
+    """Queries [H, Q, D] that end where the keys [Hk, N, D] end -> [Q, H, D]; `start` is the block's first
+    query.
+    """
     heads, count, dim = q.shape
     kv_heads, total, _ = k.shape
     group = heads // kv_heads

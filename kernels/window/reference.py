@@ -8,10 +8,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """The first S tokens of a context, kept when the window has left them behind (StreamingLLM, arXiv 2309.17453).
+    """The first S tokens of a context, kept when the window has left them behind (StreamingLLM, arXiv
+    2309.17453).
 
-    `keys`, `values` [Hk, S, D]; keys are rotated by minus their fixed distance, so they meet unrotated `queries` [H, T, D].
-    `position` is the first query's place in the whole context. Sink i is seen by the query at t when i < t - left.
+    `keys`, `values` [Hk, S, D]; keys are rotated by minus their fixed distance, so they meet unrotated
+    `queries` [H, T, D]. `position` is the first query's place in the whole context. Sink i is seen by the
+    query at t when i < t - left.
     """
 
     keys: Tensor
@@ -25,7 +27,8 @@ def window_attention_reference(
 ) -> tuple[Tensor, Tensor]:
     """`softmax(q k^T / sqrt(D)) v` over keys j with i - left <= j <= i; queries are the last T of N keys.
 
-    q [H, T, D], k and v [Hk, N, D]; left = -1 sees all earlier keys. Returns out [H, T, D] and lse [H, T], float64.
+    q [H, T, D], k and v [Hk, N, D]; left = -1 sees all earlier keys. Returns out [H, T, D] and lse [H, T],
+    float64.
     """
     heads, length, dim = q.shape
     group = heads // k.shape[0]
@@ -38,7 +41,9 @@ def window_attention_reference(
     if sinks is not None:
         sink_keys = sinks.keys.double().repeat_interleave(group, 0)
         extra = sinks.queries.double() @ sink_keys.transpose(1, 2) * dim**-0.5
-        behind = torch.arange(sink_keys.shape[1])[None, :] < sinks.position + torch.arange(length)[:, None] - left
+        behind = (
+            torch.arange(sink_keys.shape[1])[None, :] < sinks.position + torch.arange(length)[:, None] - left
+        )
         scores = torch.cat((extra.masked_fill(~behind, float("-inf")), scores), dim=2)
         values = torch.cat((sinks.values.double().repeat_interleave(group, 0), values), dim=1)
     return torch.softmax(scores, dim=-1) @ values, torch.logsumexp(scores, dim=-1)

@@ -1,7 +1,7 @@
-"""An archive made on the fly: documents of three fields with facts planted in them, and questions about the facts.
+"""An archive made on the fly: documents of three fields with facts planted in them, and questions.
 
-Every document speaks of its own people, companies, substances or instruments, in sentences that resemble those of
-the other documents: what is asked for stands once, among many statements of the same form about others.
+Every document speaks of its own people, companies, substances or instruments, in sentences that resemble
+those of the other documents: what is asked for stands once, among many statements of the same form.
 """
 
 import random
@@ -11,12 +11,18 @@ from pathlib import Path
 
 FIELDS = ("legal", "medical", "physics")
 
-COMPANIES = "Alder Brook Corvane Delmar Estrel Fenwick Garrow Halden Ibsen Jarrow Kestrel Lorne Marlow Nordane Orwell Penrith"
+COMPANIES = (
+    "Alder Brook Corvane Delmar Estrel Fenwick Garrow Halden Jarrow Kestrel Lorne Marlow Nordane Orwell"
+)
 ENDINGS = ("Holdings", "Logistics", "Biologics", "Energy", "Foods", "Systems", "Shipping", "Partners")
-SUBSTANCES = "veltrinib cordazole amlistat bexoprine talvaquin ornidexin sulmatine perivane zelcotrol midaprost larvexin"
+SUBSTANCES = (
+    "veltrinib cordazole amlistat bexoprine talvaquin ornidexin sulmatine perivane zelcotrol larvexin"
+)
 CITIES = "Tallinn Bergen Trieste Porto Gdansk Lyon Basel Leiden Malmo Ghent Turku Cork Brno Split Graz Tartu"
-PEOPLE = "Anand Okafor Lindqvist Moreau Takeda Ferreira Novak Haddad Sorensen Petrov Adeyemi Castellano Weiss Kimura"
-INSTRUMENTS = "Halcyon Meridian Aurelia Borealis Castor Draco Electra Fornax Gemini Helios Icarus Juno Kepler Lyra"
+PEOPLE = "Anand Okafor Lindqvist Moreau Takeda Ferreira Novak Haddad Sorensen Petrov Adeyemi Weiss Kimura"
+INSTRUMENTS = (
+    "Halcyon Meridian Aurelia Borealis Castor Draco Electra Fornax Gemini Helios Icarus Juno Kepler Lyra"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,13 @@ def legal_fact(draw: random.Random, who: str) -> Fact:
     return draw.choice(
         [
             Fact(
-                f"Either party may terminate the {who} supply agreement by giving {days} days written notice.",
+                f"Either party may terminate the {who} supply agreement by {days} days written notice.",
                 f"How many days written notice terminates the {who} supply agreement?",
                 f"How long in advance must one announce leaving the deal with {who}?",
                 f"{days} days",
             ),
             Fact(
-                f"The total liability of {who} under this contract shall not exceed {sum_},000 euros.",
+                f"The total liability of {who} shall not exceed {sum_},000 euros.",
                 f"What amount shall the total liability of {who} not exceed?",
                 f"Up to which sum is {who} answerable for damage?",
                 f"{sum_},000 euros",
@@ -82,7 +88,7 @@ def medical_fact(draw: random.Random, who: str) -> Fact:
                 f"{weeks} weeks",
             ),
             Fact(
-                f"Headache was the most frequent adverse event of {who}, reported by {share} percent of participants.",
+                f"Headache was the most frequent adverse event of {who}, in {share} percent.",
                 f"What was the most frequent adverse event of {who}?",
                 f"Which side effect did people taking {who} complain of most?",
                 "Headache",
@@ -139,9 +145,12 @@ def subjects(field: str, draw: random.Random) -> Iterator[str]:
 
 def filler(field: str, who: str, draw: random.Random) -> str:
     """A sentence about `who` that answers none of the questions."""
-    n, person, city, year = draw.randrange(2, 900), draw.choice(PEOPLE.split()), draw.choice(CITIES.split()), draw.randrange(1981, 2024)
+    n, year = draw.randrange(2, 900), draw.randrange(1981, 2024)
+    person, city = draw.choice(PEOPLE.split()), draw.choice(CITIES.split())
     adverb = draw.choice(("broadly", "largely", "partly", "as a rule", "in most cases", "with some delay"))
-    reason = draw.choice(("rising costs", "a lack of staff", "new guidance", "an audit", "earlier experience", "the weather"))
+    reason = draw.choice(
+        ("rising costs", "a lack of staff", "new guidance", "an audit", "earlier experience", "the weather")
+    )
     shared = [
         f"A first draft was circulated by {person} in {city} in {year}, and {n} comments were returned.",
         f"Section {n % 30 + 1} was {adverb} rewritten because of {reason}.",
@@ -180,9 +189,13 @@ def filler(field: str, who: str, draw: random.Random) -> str:
     return draw.choice(shared + own[field] * 2)
 
 
-def write_archive(folder: Path, documents: int, words: int, planted: int, seed: int = 0) -> tuple[list[Planted], list[str]]:
-    """Write `documents` text files of about `words` words; the facts planted in the first ones, one a document, and
-    questions about subjects that no document mentions (a quarter as many)."""
+def write_archive(
+    folder: Path, documents: int, words: int, planted: int, seed: int = 0
+) -> tuple[list[Planted], list[str]]:
+    """Write `documents` text files of about `words` words, a fact planted in each of the first `planted`.
+
+    Returns the facts, and a quarter as many questions about subjects that no document mentions.
+    """
     draw = random.Random(seed)
     names = {field: subjects(field, draw) for field in FIELDS}
     facts, folder_names = [], list(range(documents))

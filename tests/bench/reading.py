@@ -1,6 +1,7 @@
-"""Reading speed: against transformers' prefill of the same model in the same run, and against length to a million tokens.
+"""Reading speed: against transformers' prefill of the same model in the same run, and against length to a
+million tokens.
 
-    python tests/bench/reading.py --model HOME/models/default [--peer] [--tokens 1000000]
+python tests/bench/reading.py --model HOME/models/default [--peer] [--tokens 1000000]
 """
 
 import argparse
@@ -37,7 +38,9 @@ def text_ids(engine: Engine, count: int, seed: int = 0):
 
 
 def transformers_peer(engine: Engine):
-    """transformers' Llama of the same shape in bfloat16 (speed does not depend on the values of the weights)."""
+    """transformers' Llama of the same shape in bfloat16 (speed does not depend on the values of the
+    weights).
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     c = engine.config
@@ -78,7 +81,12 @@ def compare(engine: Engine, lengths: list[int], runs: int) -> None:
         pairs = [(ours(length), theirs(length)) for _ in range(runs)]
         record(
             "reading",
-            {"compare": "transformers bfloat16 sdpa", "length": length, "runs": runs, "backend": engine.backend},
+            {
+                "compare": "transformers bfloat16 sdpa",
+                "length": length,
+                "runs": runs,
+                "backend": engine.backend,
+            },
             {
                 "tokens_per_s": round(statistics.median(a for a, _ in pairs), 1),
                 "peer_tokens_per_s": round(statistics.median(b for _, b in pairs), 1),
@@ -103,7 +111,9 @@ def lengths(engine: Engine, tokens: int) -> None:
                 {"length": marks.pop(0), "backend": engine.backend, "recall_codes": True},
                 {
                     "tokens": progress.tokens_read,
-                    "tokens_per_s_since_last": round((progress.tokens_read - last_tokens) / (now - before), 1),
+                    "tokens_per_s_since_last": round(
+                        (progress.tokens_read - last_tokens) / (now - before), 1
+                    ),
                     "seconds": round(now - started, 1),
                     "rss_bytes": process.memory_info().rss,
                     "state_bytes": state.nbytes,
@@ -116,7 +126,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--peer", action="store_true", help="compare with transformers at 512, 2,048 and 8,192 tokens")
+    parser.add_argument(
+        "--peer", action="store_true", help="compare with transformers at 512, 2,048 and 8,192 tokens"
+    )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=0, help="read this many tokens in one go")
     options = parser.parse_args()

@@ -26,7 +26,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def record(bench: str, settings: dict[str, Any], values: dict[str, Any], out: Path | None = None) -> dict[str, Any]:
+def record(
+    bench: str, settings: dict[str, Any], values: dict[str, Any], out: Path | None = None
+) -> dict[str, Any]:
     """Append a result to results/<bench>.jsonl (or `out`) and print it."""
     line = {
         "bench": bench,
@@ -50,9 +52,13 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 def _commit() -> str | None:
-    done = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True
+    )
     return done.stdout.strip() or None

@@ -1,0 +1,134 @@
+"""Fit the refusal score of engine/refusal.py on questions whose document is, or is not, in the archive.
+
+    python tests/bench/refusal.py --model HOME/models/default --data DATA [--questions 50]
+
+A third of each set's documents is left out. Questions are answered by the eight best passages by words, re-
+ranked by the model, as the product does; the two numbers the score takes are logged for each question, then
+a logistic curve is fitted (and judged on questions left out of the fit, five-fold).
+"""
+
+import argparse
+import json
+import random
+import sqlite3
+import sys
+import zlib
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from engine import Engine
+from engine.convert.data import Passage, Question, read_eval
+from engine.evidence import Evidence, rank_evidence
+from engine.support import SentenceIndex
+from storage.fulltext.terms import split_query
+from tests.bench.record import record
+
+SETS = ("squad", "physics", "medical", "statutes", "covidqa", "nq")
+CANDIDATES = 8
+
+
+class Words:
+    """BM25 over some passages, as the product's full-text index does it."""
+
+    def __init__(self, passages: list[Passage]) -> None:
+        self.passages = passages
+        self._db = sqlite3.connect(":memory:")
+        self._db.execute(
+            "CREATE VIRTUAL TABLE t USING fts5(body, tokenize='porter unicode61 remove_diacritics 2')"
+        )
+        rows = [(i, f"{p.title} {p.text}") for i, p in enumerate(passages)]
+        self._db.executemany("INSERT INTO t(rowid, body) VALUES (?, ?)", rows)
+
+    def search(self, question: str) -> list[Passage]:
+        """The best passages for a question."""
+        query = " OR ".join(f'"{term}"' for term in split_query(question).words)
+        if not query:
+            return []
+        sql = f"SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank LIMIT {CANDIDATES}"
+        return [self.passages[row[0]] for row in self._db.execute(sql, (query,))]
+
+
+def left_out(item: Passage | Question, group: dict[str, str]) -> bool:
+    """Whether the document of a passage is one of the third that the archive lacks."""
+    return zlib.crc32(group[item.cid].encode()) % 3 == 0
+
+
+def measure(engine: Engine, data: Path, name: str, count: int) -> list[dict[str, object]]:
+    """The score's inputs for `count` questions of a set, half of them about documents left out."""
+    passages, questions = read_eval(data, name)
+    group = {p.cid: p.title or p.doc for p in passages}
+    index = Words([p for p in passages if not left_out(p, group)])
+    draw, rows = random.Random(0), []
+    for absent in (False, True):
+        fitting = [q for q in questions if q.answers and q.specific >= 1 and left_out(q, group) is absent]
+        for item in draw.sample(fitting, min(count // 2, len(fitting))):
+            found = [Evidence(i, p.title, "", p.text) for i, p in enumerate(index.search(item.question))]
+            ranked = rank_evidence(engine, item.question, found, 4)
+            if not ranked:
+                continue
+            best = SentenceIndex([e for e, _ in ranked]).best_for_question(item.question)
+            assert best is not None
+            row = {"set": name, "found": not absent, "gain": ranked[0][1], "relevance": best[1]}
+            rows.append({**row, "margin": ranked[0][1] - ranked[-1][1]})
+    return rows
+
+
+def fit(inputs: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Logistic regression [1 + n]: intercept first; light ridge on the slopes."""
+    weights = torch.zeros(inputs.shape[1] + 1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = torch.nn.functional.binary_cross_entropy_with_logits(weights[0] + inputs @ weights[1:], found)
+        value = value + 1e-3 * weights[1:].square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach()
+
+
+def judge(rows: list[dict[str, object]]) -> dict[str, object]:
+    """Five-fold shares of right decisions, and the weights fitted on everything."""
+    inputs = torch.tensor([[r["gain"], r["relevance"]] for r in rows], dtype=torch.float64)
+    found = torch.tensor([float(bool(r["found"])) for r in rows], dtype=torch.float64)
+    fold = torch.tensor(
+        [i % 5 for i in torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
+    )
+    said = torch.zeros(len(rows), dtype=torch.bool)
+    for part in range(5):
+        weights = fit(inputs[fold != part], found[fold != part])
+        said[fold == part] = (weights[0] + inputs[fold == part] @ weights[1:]) > 0
+    yes = found > 0.5
+    return {
+        "questions": len(rows),
+        "right": round(float((said == yes).double().mean()), 3),
+        "answered_when_there": round(float(said[yes].double().mean()), 3),
+        "refused_when_absent": round(float((~said[~yes]).double().mean()), 3),
+        "weights": [round(float(w), 3) for w in fit(inputs, found)],
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--questions", type=int, default=50, help="a set")
+    parser.add_argument("--rows", type=Path, help="keep the single measurements here (JSON lines)")
+    options = parser.parse_args()
+    engine, rows = Engine.load(options.model), []
+    for name in SETS:
+        rows += measure(engine, options.data, name, options.questions)
+        print(name, len(rows), file=sys.stderr, flush=True)
+        if options.rows:
+            options.rows.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    record("refusal", {"sets": SETS, "a_set": options.questions, "candidates": CANDIDATES}, judge(rows))
+
+
+if __name__ == "__main__":
+    main()
