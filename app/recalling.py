@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from app.chain import Plan
 from app.checkpoints import Ladder
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 BY_WORDS = 40
 BY_CODE = 40
+WITHIN = 20
+BEST_DOCUMENTS = 3  # a contract names its parties on page one and the clause asked for on page nine
+CODE_WEIGHT = 0.5
 CANDIDATES = 12
 EVIDENCE = 4
 
@@ -70,23 +74,41 @@ def find_candidates(
     question: str,
     document_ids: Sequence[int] | None,
 ) -> list[PassageText]:
-    """Passages that share words with the question and passages of nearest code, fused by reciprocal rank."""
+    """Passages that share words with the question, those of nearest code, and those of the documents that
+    fit best, fused by reciprocal rank (weights measured by tests/bench/recall.py).
+    """
     from engine.recall import fuse, search_codes
 
     engine = services.engine
     code = engine.encode_query(question) if engine.code_bits else None
     with services.database.session() as s:
-        rankings = [
-            [found for found, _ in passages.search_text(s, archive_id, question, BY_WORDS, document_ids)]
-        ]
+        by_words = _search(s, archive_id, question, BY_WORDS, document_ids)
+        best = _best_documents(s, by_words)
+        rankings = [by_words, _search(s, archive_id, question, WITHIN, best)]
+        weights = [1.0, 1.0]
         if code is not None:
             ids, codes = context.ids, context.codes
             if document_ids is not None:
                 ids, codes = passages.load_codes(s, archive_id, engine.fingerprint, document_ids)
             rows, _ = search_codes(codes, code, BY_CODE)
             rankings.append(ids[rows].tolist())
-        ranked = fuse(rankings)
+            weights.append(CODE_WEIGHT)
+        ranked = fuse(rankings, weights=weights)
         return passages.get_passages(s, [found for found, _ in ranked[:CANDIDATES]])
+
+
+def _search(
+    s: Session, archive_id: int, question: str, limit: int, document_ids: Sequence[int] | None
+) -> list[int]:
+    return [found for found, _ in passages.search_text(s, archive_id, question, limit, document_ids)]
+
+
+def _best_documents(s: Session, ranked: Sequence[int]) -> list[int]:
+    """Documents by the sum of their passages' reciprocal ranks, best first."""
+    scores: dict[int, float] = {}
+    for rank, item in enumerate(passages.get_passages(s, ranked), start=1):
+        scores[item.document_id] = scores.get(item.document_id, 0.0) + 1 / rank
+    return sorted(scores, key=lambda document: -scores[document])[:BEST_DOCUMENTS]
 
 
 def as_evidence(found: Sequence[PassageText]) -> list[Evidence]:

@@ -9,9 +9,9 @@ from engine.engine import Engine
 from engine.evidence import Evidence, rank_evidence, tokenizer_of
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
-from engine.sentences import content_terms, sentence_spans
+from engine.sentences import sentence_spans
 from engine.state import ContextState
-from engine.support import Sentence, SentenceIndex
+from engine.support import Asked, Sentence, SentenceIndex
 
 NOT_FOUND = "Not found in this archive."
 SUPPORT_NEEDED = 0.85
@@ -185,7 +185,7 @@ def _tie_to_evidence(
     numbers: dict[tuple[int, int, int], Quote] = {}
     kept = []
     statements = [draft[start:end] for start, end in sentence_spans(draft)]
-    asked = content_terms(question)
+    asked = Asked.parse(question)
     needed = RELEVANCE_NEEDED * index.relevance(fallback, asked)
     for statement in statements:
         found = index.best_for_statement(statement, question)

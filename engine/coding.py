@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.int8 import Excess
 from kernels.int8.cpu import spike_matmul
 from kernels.ops import Ops
 from kernels.spike import Spikes
@@ -27,17 +29,10 @@ class SpikeTally:
         """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise
         coding).
         """
-        low = spikes.low[::TALLY_STRIDE]
-        if spikes.bursts:
-            rows = tuple(type(b)(b.channels, b.digits[::TALLY_STRIDE], b.weight) for b in spikes.bursts)
-            counts = Spikes(low, spikes.vth[::TALLY_STRIDE], rows).counts().abs()
-        else:
-            counts = low.to(torch.int32).abs()
-        self.places += counts.numel()
-        self.silent += int((counts == 0).sum())
-        while counts.any():
-            self.spikes += int((counts & 1).sum())
-            counts = counts >> 1
+        counts = np.abs(spikes.counts(slice(None, None, TALLY_STRIDE)).numpy())
+        self.places += counts.size
+        self.silent += counts.size - int(np.count_nonzero(counts))
+        self.spikes += int(np.bitwise_count(counts).sum(dtype=np.int64))
 
     def spikes_per_channel(self) -> float | None:
         """Mean spikes a channel fires for one token; None where nothing was coded."""
@@ -50,16 +45,20 @@ class SpikeTally:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Weights of a linear layer: dense `weight` [N, K], or INT8 `weight` with `scale` [N] to be fed by
-    spikes.
+    """Weights of a linear layer: dense `weight` [N, K], or INT8 `weight` with `scale` [N] (or [N, G] for G
+    groups of input channels, then with `excess` beyond INT8) to be fed by spikes; `bias` [N] or none.
     """
 
     weight: Tensor
     scale: Tensor | None = None
+    bias: Tensor | None = None
+    excess: Excess | None = None
 
 
 class DenseCoder:
     """Leaves activations as they are, in the compute dtype."""
+
+    true_positions = False
 
     def __init__(self, dtype: torch.dtype, ops: Ops) -> None:
         self.dtype = dtype
@@ -75,20 +74,26 @@ class DenseCoder:
 
     def linear(self, layer: Linear, coded: Tensor) -> Tensor:
         """float32 [T, N]."""
-        return F.linear(coded, layer.weight).float()
+        return F.linear(coded, layer.weight, layer.bias).float()
 
     def add_linear(self, layer: Linear, coded: Tensor, target: Tensor) -> None:
         """Add the layer's output to `target` float32 [T, N]."""
-        target.add_(F.linear(coded, layer.weight))
+        target.add_(F.linear(coded, layer.weight, layer.bias))
 
     def gated(self, layer: Linear, coded: Tensor) -> Tensor:
         """silu(gate) * up of a joined gate and up projection [2 I, K], as the next layer's input [T, I]."""
-        gate, up = F.linear(coded, layer.weight).chunk(2, dim=-1)
+        gate, up = F.linear(coded, layer.weight, layer.bias).chunk(2, dim=-1)
         return self.plain(F.silu(gate.float()) * up.float())
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What softmax attention computes with: here the same."""
+        return q, k, v
 
 
 class SpikeCoder:
     """Turns activations into spike counts with threshold factor `k` and tallies them."""
+
+    true_positions = False
 
     def __init__(self, k: float, tally: SpikeTally, ops: Ops) -> None:
         self.k = k
@@ -116,15 +121,23 @@ class SpikeCoder:
         total = spike_matmul(coded, layer.weight)
         return self._counted(self.ops.swiglu_encode(total, scale_of(layer), coded.vth, self.k))
 
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What softmax attention computes with: here the same."""
+        return q, k, v
+
     def _counted(self, spikes: Spikes) -> Spikes:
         self.tally.add(spikes)
         return spikes
 
 
 class Coder(Protocol):
-    """Makes a linear layer's input and runs the layer on it; what it makes is its own affair."""
+    """Makes a linear layer's input and runs the layer on it; what it makes is its own affair.
+
+    `true_positions`: `attended` depends on the angle of rotary positions, not on their differences alone.
+    """
 
     ops: Ops
+    true_positions: bool
 
     def norm(self, x: Tensor, weight: Tensor, eps: float) -> Any:
         """The RMSNorm of `x` float32 [T, K], as a layer's input."""
@@ -140,6 +153,9 @@ class Coder(Protocol):
 
     def gated(self, layer: Linear, coded: Any) -> Any:
         """silu(gate) * up of a joined projection [2 I, K], as the next layer's input [T, I]."""
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What softmax attention computes with, of rotated q [H, T, D], k and v [Hk, N, D]."""
 
 
 def scale_of(layer: Linear) -> Tensor:

@@ -23,14 +23,20 @@ class LayerConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpikeConfig:
-    """Spike-coded activations: `k` is the threshold factor, threshold = mean(|x|) / k (DESIGN 3.4)."""
+    """Spike-coded activations: `k` is the threshold factor, threshold = mean(|x|) / k (DESIGN 3.4).
+
+    `w8aspike`: the released form (golden README 4): weights INT8 by groups of input channels, the down
+    projection and the head left plain, window queries spike-coded and their keys and values INT8. Otherwise
+    ours: weights INT8 by row, every linear layer coded, attention in floating point.
+    """
 
     k: float
+    w8aspike: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything that fixes a model's arithmetic."""
+    """Everything that fixes a model's arithmetic; `gate_rank` 0 is a gate of one full matrix."""
 
     model_type: str
     vocab_size: int
@@ -43,6 +49,7 @@ class ModelConfig:
     rope_theta: float
     tie_embeddings: bool
     qkv_bias: bool
+    qk_norm: bool
     sinks: int
     gate_rank: int
     gate_normalizer: float
@@ -86,32 +93,70 @@ class ModelConfig:
         return f"{self.model_type}: " + ", ".join(parts)
 
 
-def parse_config(raw: Mapping[str, Any]) -> ModelConfig:
-    """The config of a checkpoint folder's `config.json`; ModelError names what is unknown or missing."""
+def parse_config(raw: Mapping[str, Any], quantised: bool = False) -> ModelConfig:
+    """The config of a checkpoint folder's `config.json`; ModelError names what is unknown or missing.
+
+    `quantised`: the checkpoint's tensors include `weight_quantizer.scales` (W8ASpike), which its config does
+    not tell.
+    """
+    from engine.families import FAMILIES  # families build on this module
+
     kind = raw.get("model_type")
-    parser = _PARSERS.get(str(kind))
-    if parser is None:
-        known = ", ".join(sorted(_PARSERS))
+    family = FAMILIES.get(str(kind))
+    if family is None:
+        known = ", ".join(sorted(FAMILIES))
         raise ModelError(f"unknown model type {kind!r}", f"Engram runs: {known}.", "unknown_model_type")
-    return parser(_Reader(raw))
+    reader = ConfigReader(raw, quantised)
+    reader.take("model_type")
+    config = family.parse(reader)
+    reader.finish()
+    return config
 
 
-class _Reader:
+class ConfigReader:
     """Takes keys out of a raw config and reports what was not taken."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
+    def __init__(self, raw: Mapping[str, Any], quantised: bool = False) -> None:
         self._raw = dict(raw)
+        self.quantised = quantised
 
     def take(self, key: str, *default: Any) -> Any:
+        """The value of `key`, or the default if one is given; ModelError without either."""
         if key not in self._raw and not default:
             raise ModelError(f"config.json lacks the key {key!r}", "The checkpoint folder is incomplete.")
         return self._raw.pop(key, *default)
 
+    def whole(self, key: str, *default: int) -> int:
+        """A positive whole number; null counts as absent."""
+        value = self._given(key, *default)
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise ModelError(f"config.json: {key} = {value!r} is not a positive whole number")
+        return value
+
+    def number(self, key: str, *default: float) -> float:
+        """A number; null counts as absent."""
+        value = self._given(key, *default)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ModelError(f"config.json: {key} = {value!r} is not a number")
+        return float(value)
+
+    def _given(self, key: str, *default: float) -> Any:
+        value = self.take(key, *default)
+        return default[0] if value is None and default else value
+
+    def expect(self, key: str, allowed: tuple[Any, ...]) -> None:
+        """Take `key`, which must be absent or one of the values that Engram computes."""
+        value = self.take(key, allowed[0])
+        if value not in allowed:
+            raise ModelError(f"config.json: {key} = {value!r} is not supported", f"Supported: {allowed}.")
+
     def ignore(self, keys: frozenset[str]) -> None:
+        """Drop keys that change no result."""
         for key in keys:
             self._raw.pop(key, None)
 
     def finish(self) -> None:
+        """ModelError if keys were left over."""
         if self._raw:
             names = ", ".join(sorted(self._raw))
             raise ModelError(
@@ -121,81 +166,9 @@ class _Reader:
             )
 
 
-_SILENT = frozenset(
+SILENT = frozenset(
     "architectures auto_map torch_dtype dtype transformers_version use_cache bos_token_id eos_token_id "
     "pad_token_id initializer_range max_position_embeddings is_llama_config rope_interleaved pretraining_tp "
-    "transformers.js_config".split()
+    "transformers.js_config attention_dropout _name_or_path".split()
 )
-
-
-def _expect(value: Any, allowed: tuple[Any, ...], key: str) -> None:
-    if value not in allowed:
-        raise ModelError(f"config.json: {key} = {value!r} is not supported", f"Supported: {allowed}.")
-
-
-def _llama(reader: _Reader) -> ModelConfig:
-    reader.ignore(_SILENT)
-    reader.take("model_type")
-    hidden, heads = reader.take("hidden_size"), reader.take("num_attention_heads")
-    _expect(reader.take("hidden_act", "silu"), ("silu", "swish"), "hidden_act")
-    for key in ("attention_bias", "mlp_bias"):
-        _expect(reader.take(key, False), (False,), key)
-    _expect(reader.take("attention_dropout", 0.0), (0.0, 0), "attention_dropout")
-    theta = reader.take("rope_theta", 10000.0)
-    scaling = reader.take("rope_scaling", None)
-    parameters = reader.take("rope_parameters", None)
-    if parameters is not None:
-        _expect(parameters.get("rope_type", "default"), ("default",), "rope_parameters.rope_type")
-        theta = parameters.get("rope_theta", theta)
-    _expect(scaling, (None,), "rope_scaling")
-    layers = reader.take("num_hidden_layers")
-    config = ModelConfig(
-        model_type="llama",
-        vocab_size=reader.take("vocab_size"),
-        hidden_size=hidden,
-        intermediate_size=reader.take("intermediate_size"),
-        num_heads=heads,
-        num_kv_heads=reader.take("num_key_value_heads", heads),
-        head_dim=reader.take("head_dim", None) or hidden // heads,
-        norm_eps=reader.take("rms_norm_eps"),
-        rope_theta=float(theta),
-        tie_embeddings=reader.take("tie_word_embeddings", False),
-        qkv_bias=False,
-        sinks=0,
-        gate_rank=0,
-        gate_normalizer=1.0,
-        layers=(LayerConfig(FULL_ATTENTION, False),) * layers,
-        spike=None,
-    )
-    reader.finish()
-    return config
-
-
-def _engram(reader: _Reader) -> ModelConfig:
-    reader.ignore(frozenset({"format", "source"}))
-    reader.take("model_type")
-    windows, linear = reader.take("windows"), reader.take("linear_layers")
-    spike = reader.take("spike_k")
-    config = ModelConfig(
-        model_type="engram",
-        vocab_size=reader.take("vocab_size"),
-        hidden_size=reader.take("hidden_size"),
-        intermediate_size=reader.take("intermediate_size"),
-        num_heads=reader.take("num_heads"),
-        num_kv_heads=reader.take("num_kv_heads"),
-        head_dim=reader.take("head_dim"),
-        norm_eps=reader.take("norm_eps"),
-        rope_theta=reader.take("rope_theta"),
-        tie_embeddings=True,
-        qkv_bias=False,
-        sinks=reader.take("sinks"),
-        gate_rank=reader.take("gate_rank"),
-        gate_normalizer=reader.take("gate_normalizer"),
-        layers=tuple(LayerConfig(window, i in linear) for i, window in enumerate(windows)),
-        spike=SpikeConfig(spike),
-    )
-    reader.finish()
-    return config
-
-
-_PARSERS = {"engram": _engram, "llama": _llama}
+"""Keys of Hugging Face configs that change no result at inference."""

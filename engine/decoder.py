@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.coding import Coder, SpikeCoder, SpikeTally
+from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
 from engine.config import LayerConfig, ModelConfig
 from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
@@ -33,8 +33,10 @@ class Decoder:
         self.weights = weights
         self._coder = coder
         # Its spikes are no part of the tally: they stand for an 8-bit activation.
-        spiking = isinstance(coder, SpikeCoder)
-        self._head: Coder = SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if spiking else coder
+        coded = weights.head.scale is not None
+        self._head: Coder = (
+            SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if coded else DenseCoder(cache_dtype, coder.ops)
+        )
         self.cache_dtype = cache_dtype
         self.rotary = Rotary(config.head_dim, config.rope_theta)
 
@@ -45,7 +47,10 @@ class Decoder:
         for layer in c.layers:
             window = None
             if layer.window is not None:
-                window = WindowCache(c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype)
+                window = WindowCache(
+                    c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype,
+                    self._coder.true_positions,
+                )  # fmt: skip
             linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
             layers.append(LayerState(window, linear))
         return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
@@ -112,12 +117,20 @@ class Decoder:
         split = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim)
         parts = self._coder.linear(layer.qkv, coded).split(split, dim=-1)
         q, k, v = (part.view(count, -1, c.head_dim).transpose(0, 1) for part in parts)
+        if layer.q_norm is not None and layer.k_norm is not None:
+            q = F.rms_norm(q, (c.head_dim,), layer.q_norm, c.norm_eps)
+            k = F.rms_norm(k, (c.head_dim,), layer.k_norm, c.norm_eps)
         heads: Tensor | None = None
         if memory.window is not None:
             heads = self._window(q, k, v, memory.window, position, memory_only)
         if kind.linear and layer.gates is not None:
-            normed = F.rms_norm(hidden, (c.hidden_size,), layer.attn_norm, c.norm_eps)
-            branch, memory.linear = self._gated_linear(layer.gates, normed, q, k, v, memory.linear)
+            decay = layer.gates.decay
+            if isinstance(decay, Linear):
+                gate = self._coder.linear(decay, coded)
+            else:
+                normed = F.rms_norm(hidden, (c.hidden_size,), layer.attn_norm, c.norm_eps)
+                gate = F.linear(F.linear(normed, decay.down), decay.up, decay.bias)
+            branch, memory.linear = self._gated_linear(layer.gates, gate, q, k, v, memory.linear)
             heads = branch if heads is None else heads + branch
         if memory_only or heads is None:
             return None
@@ -133,18 +146,18 @@ class Decoder:
         sinks = None
         if cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        keys, values = cache.visible(q.shape[1])
-        return self._coder.ops.window_attention(rotate(q, *tables), keys, values, cache.left, sinks, position)
+        rotated, keys, values = self._coder.attended(rotate(q, *tables), *cache.visible(q.shape[1]))
+        return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(
-        self, gates: Gates, normed: Tensor, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
+        self, gates: Gates, gate: Tensor, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Gated linear attention -> heads [T, H, D] and the new state (golden semantics: relu, logsigmoid /
         16).
         """
         c = self.config
-        count = len(normed)
-        decay = F.logsigmoid(F.linear(F.linear(normed, gates.down), gates.up, gates.bias)) / c.gate_normalizer
+        count = len(gate)
+        decay = F.logsigmoid(gate) / c.gate_normalizer
         decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
         grouped = F.relu(q).reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
         out, state = gla_chunked(grouped, F.relu(k), v, decay, state)

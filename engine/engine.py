@@ -1,7 +1,6 @@
 """The facade: load a model, read, generate, and say what it cost."""
 
 import hashlib
-import itertools
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,22 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.coding import DenseCoder, SpikeCoder, SpikeTally
+from engine.checkpoint import open_checkpoint, weights_digest
+from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
 from engine.config import ModelConfig, parse_config
 from engine.decoder import Decoder
 from engine.errors import DeviceError, ModelError
-from engine.host import attention_dtype, choose_ops, describe_cpu, prepare_cpu
+from engine.families import FAMILIES
+from engine.host import choose_ops, compute_dtype, describe_cpu, prepare_cpu
 from engine.passages import PassageCoder, sign_codes
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
+from engine.stepping import CHUNK, aligned_chunks, choose
 from engine.tokenizer import Tokenizer
-from engine.weights import LOADERS, ModelWeights, TensorSource, weights_digest
-from engine.window_cache import SEGMENT
-
-CHUNK = SEGMENT
-"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same
-arithmetic.
-"""
+from engine.w8aspike import W8ASpikeCoder
+from engine.weights import ModelWeights
 
 NUMERICS = "1"
 """Raised whenever the arithmetic changes results: old states are then refused."""
@@ -46,11 +43,10 @@ class Engine:
         self._tally = SpikeTally()
         ops, self._ops_note = choose_ops()
         self._ops_name = ops.name
-        coder = (
-            SpikeCoder(config.spike.k, self._tally, ops)
-            if spiking and config.spike
-            else DenseCoder(dtype, ops)
-        )
+        coder: Coder = DenseCoder(dtype, ops)
+        if spiking and config.spike is not None:
+            kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
+            coder = kind(config.spike.k, self._tally, ops)
         self.decoder = Decoder(config, weights, coder, dtype)
         numerics = f"{NUMERICS}:{spiking}:{dtype}"
         self.fingerprint = hashlib.sha256(f"{identity}:{numerics}".encode()).hexdigest()
@@ -64,7 +60,7 @@ class Engine:
         models_dir: str | Path | None = None,
         dtype: str = "auto",
     ) -> "Engine":
-        """Load "default" (from `models_dir`) or a checkpoint folder.
+        """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
         `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
         format where the processor has it, float32 for other checkpoints. Raises ModelError, DeviceError.
@@ -74,17 +70,18 @@ class Engine:
                 f"the engine cannot compute on {device!r} yet", "Use --device cpu.", "unknown_device"
             )
         prepare_cpu()
-        folder = _model_folder(model, models_dir)
-        raw = _read_config(folder)
-        config = parse_config(raw)
+        checkpoint = open_checkpoint(model, models_dir)
+        config = parse_config(checkpoint.raw)
+        source = checkpoint.open_tensors()
+        if source.quantised:
+            config = parse_config(checkpoint.raw, quantised=True)
         use_spikes = config.spike is not None if spiking == "auto" else bool(spiking)
-        kind = _compute_dtype(dtype, config)
-        source = TensorSource(folder)
-        weights = LOADERS[config.model_type](source, config, use_spikes, kind)
+        kind = compute_dtype(dtype, config.model_type)
+        weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
         source.finish()
-        tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.json").is_file() else None
+        tokenizer = checkpoint.load_tokenizer()
         words = tokenizer.fingerprint if tokenizer is not None else ""
-        identity = f"{weights_digest(source.files)}:{json.dumps(raw, sort_keys=True)}:{words}"
+        identity = f"{weights_digest(source.files)}:{json.dumps(checkpoint.raw, sort_keys=True)}:{words}"
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property
@@ -123,7 +120,7 @@ class Engine:
         started = self._begin()
         parts = []
         with torch.inference_mode():
-            for chunk in _aligned_chunks(ids, state.tokens_read, CHUNK):
+            for chunk in aligned_chunks(ids, state.tokens_read, CHUNK):
                 part = self.decoder.forward(self._ids(chunk), state)
                 assert part is not None
                 parts.append(part)
@@ -161,7 +158,7 @@ class Engine:
             else PassageCoder(recall, state, passage_ends, separator)
         )
         started, done = self._begin(), 0
-        for piece in _aligned_chunks(ids, state.tokens_read, chunk):
+        for piece in aligned_chunks(ids, state.tokens_read, chunk):
             tensor = self._ids(piece)
             if coder is not None:
                 coder.begin(tensor)
@@ -196,7 +193,7 @@ class Engine:
             raise ValueError("generate needs at least one prompt token")
         started = self._begin()
         for produced in range(max_new_tokens):
-            token = _choose(self.next_logits(hidden[-1:])[0], temperature, generator)
+            token = choose(self.next_logits(hidden[-1:])[0], temperature, generator)
             self._end(produced + 1, started, state)
             if token in stops:
                 return
@@ -215,7 +212,7 @@ class Engine:
         ids = [self.tokenizer.separator_id, *(self.tokenizer.encode(text) or [self.tokenizer.separator_id])]
         state, total = self.new_state(), torch.zeros(self.config.hidden_size)
         with torch.inference_mode():
-            for chunk in _aligned_chunks(ids, 0, CHUNK):
+            for chunk in aligned_chunks(ids, 0, CHUNK):
                 first = 1 if state.tokens_read == 0 else 0  # the separator is no part of the question
                 hidden = self.decoder.forward(self._ids(chunk), state, stop=recall.layer)
                 assert hidden is not None
@@ -250,54 +247,3 @@ class Engine:
 
     def _end(self, tokens: int, started: float, state: ContextState) -> None:
         self.last_run = run_stats(tokens, time.perf_counter() - started, state.nbytes, self._tally)
-
-
-def _aligned_chunks(ids: Iterable[int], position: int, size: int) -> Iterator[list[int]]:
-    """Lists of `ids` cut where the context position is a multiple of `size` or of a window segment."""
-    source = iter(ids)
-    while piece := list(itertools.islice(source, min(size - position % size, SEGMENT - position % SEGMENT))):
-        yield piece
-        position += len(piece)
-
-
-def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> int:
-    if temperature <= 0:
-        return int(logits.argmax())
-    return int(torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1, generator=generator))
-
-
-def _compute_dtype(name: str, config: ModelConfig) -> torch.dtype:
-    if name == "auto":
-        return attention_dtype() if config.model_type == "engram" else torch.float32
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if name not in kinds:
-        raise ModelError(f"unknown dtype {name!r}", f"Use one of: auto, {', '.join(kinds)}.")
-    return kinds[name]
-
-
-def _model_folder(model: str | Path, models_dir: str | Path | None) -> Path:
-    if str(model) == "default":
-        if models_dir is None:
-            raise ModelError("the default model needs models_dir", "Pass the folder that start.py prepared.")
-        folder = Path(models_dir) / "default"
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"the default model is not prepared in {folder}", "Run: python3 start.py setup", "no_model"
-            )
-        return folder
-    folder = Path(model)
-    if not folder.is_dir():
-        raise ModelError(f"no model folder at {folder}", "Give the path of a checkpoint folder.", "no_model")
-    return folder
-
-
-def _read_config(folder: Path) -> dict[str, object]:
-    try:
-        raw = json.loads((folder / "config.json").read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"no config.json in {folder}", "Is this a model folder?", "no_model") from error
-    except ValueError as error:
-        raise ModelError(f"config.json in {folder} is not valid JSON: {error}") from error
-    if not isinstance(raw, dict):
-        raise ModelError(f"config.json in {folder} is not an object")
-    return raw

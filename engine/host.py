@@ -8,6 +8,7 @@ from functools import cache
 import psutil
 import torch
 
+from engine.errors import ModelError
 from kernels.native import BuildError, NativeOps, load
 from kernels.ops import Ops, TorchOps
 
@@ -42,6 +43,16 @@ def attention_dtype() -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def compute_dtype(name: str, model_type: str) -> torch.dtype:
+    """The dtype of that name; "auto" is the fast one for our own format and float32 for checkpoints."""
+    if name == "auto":
+        return attention_dtype() if model_type == "engram" else torch.float32
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in kinds:
+        raise ModelError(f"unknown dtype {name!r}", f"Use one of: auto, {', '.join(kinds)}.")
+    return kinds[name]
+
+
 def choose_ops() -> tuple[Ops, str]:
     """The CPU operations to run and why: compiled kernels, or torch's where $ENGRAM_NATIVE is 0 or they
     cannot be built.
@@ -57,4 +68,4 @@ def choose_ops() -> tuple[Ops, str]:
 def describe_cpu() -> str:
     """What torch computes with, for people: 'torch 2.13 AVX512, 2 threads'."""
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    return f"torch {torch.__version__} {capability}, {threads} threads"
+    return f"torch {torch.__version__} {capability}, {threads} thread" + ("" if threads == 1 else "s")

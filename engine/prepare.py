@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.errors import EngineError, ModelError
+from engine.gguf_source import unpermute
 from engine.tokenizer import Tokenizer
 from kernels.int8 import quantize_rows
 
@@ -66,14 +67,6 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             value = unpermute(value, kv_heads)
         tensors[item.name] = value
     return settings, tensors
-
-
-def unpermute(weight: Tensor, heads: int) -> Tensor:
-    """Undo GGUF's interleaving of rotary pairs: [H * D, K] from pairs (2i, 2i+1) to halves (i, i + D/2)."""
-    rows, columns = weight.shape
-    return (
-        weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns).contiguous()
-    )
 
 
 def engram_config(settings: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -143,6 +143,7 @@ def _rebuild(
                     layer.window.left,
                     seen[i],
                     state._rotary,
+                    layer.window.true_positions,
                 )
             if layer.linear is not None:
                 layer.linear = tensors.pop(f"layers.{i}.linear").clone()

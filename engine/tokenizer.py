@@ -16,6 +16,7 @@ from tokenizers import Tokenizer as Backend
 from engine.errors import ModelError
 from engine.gguf_vocab import read_gguf_vocab
 from engine.segments import SEGMENT_CHARS, IntArray, Offsets, Segment, Segmenter, encodable
+from engine.vocab_files import has_vocab_files, read_vocab_files
 
 if TYPE_CHECKING:
     from gguf import GGUFReader
@@ -48,13 +49,18 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> Tokenizer:
-        """Read tokenizer.json and, where present, tokenizer_config.json and chat_template.jinja."""
+        """Read tokenizer.json, or vocab.json and merges.txt; where present, tokenizer_config.json and
+        chat_template.jinja.
+        """
         folder = Path(folder)
         config = _read_json(folder / "tokenizer_config.json")
         jinja = folder / "chat_template.jinja"
         template = jinja.read_text("utf-8") if jinja.is_file() else config.get("chat_template")
         bos, eos = (_content(config.get(name)) for name in ("bos_token", "eos_token"))
-        backend = _read_backend(folder / "tokenizer.json")
+        if not (folder / "tokenizer.json").is_file() and has_vocab_files(folder):
+            backend = read_vocab_files(folder, config)
+        else:
+            backend = _read_backend(folder / "tokenizer.json")
         return cls(backend, bos, eos, template if isinstance(template, str) else None)
 
     @classmethod

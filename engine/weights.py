@@ -1,38 +1,48 @@
-"""Tensors of a checkpoint folder: memory-mapped, taken by name, nothing missing and nothing left over."""
+"""Weights of a decoder, and the safetensors files they come from: each tensor taken once, none left over."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from engine.coding import Linear
-from engine.config import ModelConfig
 from engine.errors import ModelError
+from engine.shards import locate_tensors
 
-HASH_WHOLE_BELOW = 1 << 30
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+CODES = (torch.int8,)
+INDICES = (torch.int64, torch.int32)
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
-    """Weights of one gated linear attention branch; `mix` [H] scales it in parallel use, None where it
-    stands alone.
-    """
+class LowRank:
+    """A gate in two steps on the normalised stream: `down` [rank, d], `up` [Hk D, rank], `bias` [Hk D]."""
 
     down: Tensor
     up: Tensor
     bias: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Weights of one gated linear attention branch: its decay (a Linear takes the input that q, k, v take),
+    the norm of its heads [D]; `mix` [H] scales it in parallel use, None where it stands alone.
+    """
+
+    decay: LowRank | Linear
     norm: Tensor
     mix: Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """One layer: `qkv` [(H + 2 Hk) D, d], `out` [d, H D], `gate_up` [2 I, d], `down` [d, I]."""
+    """One layer: `qkv` [(H + 2 Hk) D, d], `out` [d, H D], `gate_up` [2 I, d], `down` [d, I]; norms of queries
+    and keys [D] where the family has them.
+    """
 
     attn_norm: Tensor
     qkv: Linear
@@ -41,6 +51,8 @@ class LayerWeights:
     mlp_norm: Tensor
     gate_up: Linear
     down: Linear
+    q_norm: Tensor | None = None
+    k_norm: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,8 @@ class ModelWeights:
 
         def visit(value: Any) -> None:
             if isinstance(value, Tensor):
-                seen[value.data_ptr()] = value.numel() * value.element_size()
+                place = id(value) if value.is_meta else value.data_ptr()
+                seen[place] = value.numel() * value.element_size()
             elif isinstance(value, tuple):
                 for item in value:
                     visit(item)
@@ -86,187 +99,98 @@ class ModelWeights:
         return sum(seen.values())
 
 
+class Source(Protocol):
+    """Where a family takes its tensors from."""
+
+    def take(self, name: str, *shape: int, dtypes: Sequence[torch.dtype] = FLOATS) -> Tensor:
+        """The tensor `name`; ModelError if it is missing, or not of `shape` (any if empty) and `dtypes`."""
+
+    def has(self, name: str) -> bool:
+        """Whether there is a tensor of this name."""
+
+    def skip(self, name: str) -> None:
+        """A tensor that the arithmetic does not use may be there."""
+
+
+@dataclass(slots=True)
+class ShapeSource:
+    """A checkpoint that has whatever is asked for, without data; what was asked for is in `shapes`."""
+
+    dtype: torch.dtype = torch.bfloat16
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def take(self, name: str, *shape: int, dtypes: Sequence[torch.dtype] = FLOATS) -> Tensor:
+        """An empty tensor on the meta device."""
+        self.shapes[name] = shape
+        return torch.empty(shape, dtype=self.dtype if self.dtype in dtypes else dtypes[0], device="meta")
+
+    def has(self, name: str) -> bool:
+        """False: nothing optional."""
+        return False
+
+    def skip(self, name: str) -> None:
+        """Nothing to skip."""
+
+
 class TensorSource:
-    """Safetensors files of a folder (one, or sharded with an index), each tensor taken exactly once."""
+    """Safetensors files of a folder (one, or sharded with an index), memory-mapped.
+
+    Each tensor gets a mapping of its own, so that one which was only converted leaves memory with it:
+    loading peaks at the weights plus one tensor.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files = _tensor_files(folder)
-        self._home: dict[str, Any] = {}
-        for path in self.files:
-            try:
-                handle = safe_open(str(path), framework="pt")
-            except (SafetensorError, OSError) as error:
-                raise ModelError(
-                    f"{path.name} cannot be read as safetensors: {error}",
-                    "Download or prepare the file again.",
-                ) from error
-            for name in handle.keys():  # noqa: SIM118
-                self._home[name] = handle
+        self._home = locate_tensors(folder)
+        self.files = sorted(set(self._home.values()))
         self._left = set(self._home)
 
-    def take(self, name: str, *shape: int) -> Tensor:
-        """The tensor `name`; ModelError if it is missing or its shape is not `shape`."""
+    @property
+    def quantised(self) -> bool:
+        """Whether this is a W8ASpike checkpoint."""
+        return any(name.endswith(".weight_quantizer.scales") for name in self._home)
+
+    def take(self, name: str, *shape: int, dtypes: Sequence[torch.dtype] = FLOATS) -> Tensor:
+        """See `Source`; the tensor is a view of the file."""
         if name not in self._home:
             raise ModelError(f"the checkpoint lacks the tensor {name!r}", "The download may be incomplete.")
-        tensor: Tensor = self._home[name].get_tensor(name)
-        if shape and tuple(tensor.shape) != shape:
-            raise ModelError(
-                f"tensor {name!r} has shape {list(tensor.shape)}, config.json asks for {list(shape)}"
-            )
+        with safe_open(str(self._home[name]), framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+        check_tensor(name, tensor, shape, dtypes)
         self._left.discard(name)
         return tensor
 
     def has(self, name: str) -> bool:
-        """Whether the checkpoint has a tensor of this name."""
+        """See `Source`."""
         return name in self._home
+
+    def skip(self, name: str) -> None:
+        """See `Source`."""
+        self._left.discard(name)
 
     def finish(self) -> None:
         """ModelError if tensors were left over."""
-        if self._left:
-            some = ", ".join(sorted(self._left)[:5])
-            raise ModelError(
-                f"{len(self._left)} tensors of the checkpoint are not part of its architecture: {some}",
-                "config.json and weights do not belong together.",
-            )
+        refuse_left_over(self._left)
 
 
-def _tensor_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-        files = [folder / Path(name).name for name in names]
-    else:
-        files = sorted(folder.glob("*.safetensors"))
-    missing = [path.name for path in files if not path.is_file()]
-    if missing:
+def check_tensor(name: str, tensor: Tensor, shape: Sequence[int], dtypes: Sequence[torch.dtype]) -> None:
+    """ModelError if `tensor` is not of this shape (any if empty) and one of these dtypes."""
+    if shape and tuple(tensor.shape) != tuple(shape):
         raise ModelError(
-            f"the checkpoint lacks the files {', '.join(missing)}", "Download them into the folder."
+            f"tensor {name!r} has shape {list(tensor.shape)}, config.json asks for {list(shape)}"
         )
-    if not files:
-        pickles = [p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern)]
-        hint = (
-            "Engram loads safetensors only, never pickles: convert the file."
-            if pickles
-            else "Is this a model folder?"
-        )
-        raise ModelError(f"no .safetensors file in {folder}", hint, "no_weights")
-    return files
-
-
-def weights_digest(files: list[Path]) -> str:
-    """SHA-256 over the files; above 1 GiB a file counts by its header, size and 64 samples of 64 KiB."""
-    digest = hashlib.sha256()
-    for path in files:
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}\n".encode())
-        with open(path, "rb") as file:
-            if size <= HASH_WHOLE_BELOW:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-                continue
-            digest.update(file.read(1 << 20))
-            for i in range(64):
-                file.seek(size * i // 64)
-                digest.update(file.read(1 << 16))
-    return digest.hexdigest()
-
-
-def load_engram(source: TensorSource, config: ModelConfig, spiking: bool, dtype: torch.dtype) -> ModelWeights:
-    """Our own format: INT8 codes [N, K] with a scale per row; kept so when spiking, else dequantised to
-    `dtype`.
-    """
-
-    def linear(name: str, rows: int, columns: int) -> Linear:
-        codes, scale = source.take(f"{name}.codes", rows, columns), source.take(f"{name}.scale", rows)
-        return Linear(codes, scale) if spiking else Linear((codes.float() * scale[:, None]).to(dtype))
-
-    width, dim = config.hidden_size, config.head_dim
-    layers = []
-    for i, layer in enumerate(config.layers):
-        prefix = f"layers.{i}."
-        layers.append(
-            LayerWeights(
-                attn_norm=source.take(prefix + "attn_norm", width),
-                qkv=linear(prefix + "qkv", (config.num_heads + 2 * config.num_kv_heads) * dim, width),
-                out=linear(prefix + "out", width, config.num_heads * dim),
-                gates=_engram_gates(source, prefix, config) if layer.linear else None,
-                mlp_norm=source.take(prefix + "mlp_norm", width),
-                gate_up=linear(prefix + "gate_up", 2 * config.intermediate_size, width),
-                down=linear(prefix + "down", width, config.intermediate_size),
-            )
-        )
-    table = linear("embedding", config.vocab_size, width)
-    return ModelWeights(
-        table, tuple(layers), source.take("norm", width), table, _engram_recall(source, width)
-    )
-
-
-def _engram_recall(source: TensorSource, width: int) -> RecallWeights | None:
-    if not source.has("recall.projection"):
-        return None
-    projection = source.take("recall.projection")
-    return RecallWeights(
-        layer=int(source.take("recall.layer", 1)[0]),
-        mean=source.take("recall.mean", width),
-        projection=projection,
-        query_mean=source.take("recall.query_mean", width),
-        query_projection=source.take("recall.query_projection", *projection.shape),
-    )
-
-
-def _engram_gates(source: TensorSource, prefix: str, config: ModelConfig) -> Gates | None:
-    """None while untrained: the branch then adds exactly nothing."""
-    if not source.has(prefix + "gate.mix"):
-        return None
-    width = config.num_kv_heads * config.head_dim
-    return Gates(
-        down=source.take(prefix + "gate.down", config.gate_rank, config.hidden_size),
-        up=source.take(prefix + "gate.up", width, config.gate_rank),
-        bias=source.take(prefix + "gate.bias", width),
-        norm=source.take(prefix + "gate.norm", config.head_dim),
-        mix=source.take(prefix + "gate.mix", config.num_heads),
-    )
-
-
-def load_llama(source: TensorSource, config: ModelConfig, spiking: bool, dtype: torch.dtype) -> ModelWeights:
-    """Hugging Face Llama names; q, k, v and gate, up are joined."""
-    if spiking:
+    if tensor.dtype not in dtypes:
+        kinds = ", ".join(str(kind).removeprefix("torch.") for kind in dtypes)
         raise ModelError(
-            "this checkpoint has no INT8 weights to run spike-coded", "Load it with spiking off."
+            f"tensor {name!r} holds {str(tensor.dtype).removeprefix('torch.')}, which Engram does not run",
+            f"It takes {kinds} there.",
         )
 
-    def joined(*parts: tuple[str, int, int]) -> Linear:
-        return Linear(torch.cat([source.take(name + ".weight", n, k).to(dtype) for name, n, k in parts]))
 
-    def norm(name: str) -> Tensor:
-        return source.take(name + ".weight", config.hidden_size).float()
-
-    width, inner, dim = config.hidden_size, config.intermediate_size, config.head_dim
-    queries, keys = config.num_heads * dim, config.num_kv_heads * dim
-    layers = []
-    for i in range(config.num_layers):
-        base, attn, mlp = f"model.layers.{i}.", f"model.layers.{i}.self_attn.", f"model.layers.{i}.mlp."
-        layers.append(
-            LayerWeights(
-                attn_norm=norm(base + "input_layernorm"),
-                qkv=joined(
-                    (attn + "q_proj", queries, width),
-                    (attn + "k_proj", keys, width),
-                    (attn + "v_proj", keys, width),
-                ),
-                out=joined((attn + "o_proj", width, queries)),
-                gates=None,
-                mlp_norm=norm(base + "post_attention_layernorm"),
-                gate_up=joined((mlp + "gate_proj", inner, width), (mlp + "up_proj", inner, width)),
-                down=joined((mlp + "down_proj", width, inner)),
-            )
+def refuse_left_over(names: set[str]) -> None:
+    """ModelError if there are names of tensors that no part of the model asked for."""
+    if names:
+        some = ", ".join(sorted(names)[:5])
+        raise ModelError(
+            f"{len(names)} tensors of the checkpoint are not part of its architecture: {some}",
+            "config.json and weights do not belong together.",
         )
-    table = joined(("model.embed_tokens", config.vocab_size, width))
-    head = table if config.tie_embeddings else joined(("lm_head", config.vocab_size, width))
-    if config.tie_embeddings and source.has("lm_head.weight"):
-        source.take("lm_head.weight")
-    return ModelWeights(table, tuple(layers), norm("model.norm"), head, None)
-
-
-LOADERS = {"engram": load_engram, "llama": load_llama}

@@ -8,6 +8,9 @@ from kernels.rotary import inverse_frequencies, rotate
 SLACK = 256
 """Places a buffer grows by at least."""
 
+TABLE_LIMIT = 1 << 16
+"""Positions with kept tables; later ones (of full attention) are computed when needed."""
+
 SEGMENT = 1024
 """Tokens that share one count of positions; a chunk of text never crosses a multiple of it."""
 
@@ -22,7 +25,7 @@ class Rotary:
 
     def tables(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """cos, sin [stop - start, D/2]; `start` may be negative."""
-        if start < 0:
+        if start < 0 or stop > TABLE_LIMIT:
             return self._compute(start, stop)
         if stop > len(self._cos):
             self._cos, self._sin = self._compute(0, max(stop, 2 * len(self._cos)))
@@ -39,10 +42,14 @@ class WindowCache:
     Keys are kept unrotated. The rotated copy counts positions from `left` keys before the current segment of
     SEGMENT tokens (rotary attention depends on differences only), so they stay below window + SEGMENT at any
     context length and, being a function of the token's place alone, do not depend on how a text was chunked.
+    With `true_positions` they are the context's own (for keys that are quantised after rotation).
     """
 
-    def __init__(self, heads: int, dim: int, left: int, sinks: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, heads: int, dim: int, left: int, sinks: int, dtype: torch.dtype, true_positions: bool = False
+    ) -> None:
         self.left = left
+        self.true_positions = true_positions
         self.seen = 0
         self.length = 0
         self.origin = 0
@@ -103,7 +110,8 @@ class WindowCache:
     def clone(self, rotary: Rotary) -> "WindowCache":
         """An independent copy."""
         keys, values = self.live()
-        return self.restore(keys, values, self.sink_keys, self.sink_values, self.left, self.seen, rotary)
+        sinks = self.sink_keys, self.sink_values
+        return self.restore(keys, values, *sinks, self.left, self.seen, rotary, self.true_positions)
 
     @classmethod
     def restore(
@@ -115,14 +123,15 @@ class WindowCache:
         left: int,
         seen: int,
         rotary: Rotary,
+        true_positions: bool = False,
     ) -> "WindowCache":
         """A cache holding copies of the given live tensors after `seen` tokens."""
         heads, length, dim = keys.shape
-        cache = cls(heads, dim, left, sink_keys.shape[1], keys.dtype)
+        cache = cls(heads, dim, left, sink_keys.shape[1], keys.dtype, true_positions)
         cache.seen, cache.length = seen, length
         if left >= 0 and seen:
             segment = (seen - 1) // SEGMENT * SEGMENT
-            cache.origin = seen - length - max(0, segment - left)
+            cache.origin = seen - length - (0 if true_positions else max(0, segment - left))
         cache.keys, cache.values = keys.clone(), values.clone()
         cache.rotated = rotate(keys.float(), *rotary.tables(cache.origin, cache.origin + length)).to(
             keys.dtype
@@ -142,8 +151,9 @@ class WindowCache:
         """Forget keys that no later token sees and count positions anew."""
         keys, values = self.live()
         kept = keys.shape[1]
-        self.origin = 0
-        rotated = rotate(keys.float(), *rotary.tables(0, kept)).to(keys.dtype)
+        self.origin = self.seen - kept if self.true_positions else 0
+        tables = rotary.tables(self.origin, self.origin + kept)
+        rotated = rotate(keys.float(), *tables).to(keys.dtype)
         self._move(keys, rotated, values, kept + max(count, SLACK))
 
     def _grow(self, count: int) -> None:

@@ -17,6 +17,6 @@ def tensors(name: str) -> dict[str, Tensor]:
     return load_file(DATA / f"{name}.safetensors")
 
 
-def cases(name: str) -> list[dict[str, Any]]:
+def cases(name: str) -> Any:
     """The case descriptions of tests/data/<name>.json."""
     return json.loads((DATA / f"{name}.json").read_text("utf-8"))

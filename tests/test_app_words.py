@@ -187,6 +187,13 @@ def test_the_page_is_served_without_telemetry_and_with_our_options(tmp_path: Pat
     assert (environment["ENGRAM_HOME"], environment["ENGRAM_MODEL"]) == (str(tmp_path), "big")
 
 
+def test_a_page_open_to_the_network_takes_visitors_by_any_name() -> None:
+    assert "--server.allowedHosts" not in page_command("127.0.0.1", None)
+    command = page_command("0.0.0.0", None)
+    assert command[command.index("--server.allowedHosts") + 1] == "*"
+
+
+
 def test_an_empty_password_protects_nothing() -> None:
     assert protection({"ENGRAM_PASSWORD": ""}, Path("/nowhere")) in (None, "oidc")
     assert not password_fits("", {"ENGRAM_PASSWORD": ""})

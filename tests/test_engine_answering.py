@@ -155,3 +155,12 @@ def test_sentences_end_where_they_end():
 
 def test_content_terms_fold_case_accents_and_endings_and_keep_numbers():
     assert content_terms("The Résumé was terminated in 2,500 cases") == ["resum", "terminat", "2,500", "cas"]
+
+
+def test_a_name_or_number_of_the_question_must_stand_in_the_passage():
+    other = Evidence(1, "lease-12.txt", "", "The notice period of 12 Harbour Street is six months.")
+    index = SentenceIndex([other])
+    right = index.best_for_question("What is the notice period of 12 Harbour Street?")
+    wrong = index.best_for_question("What is the notice period of 21 Harbour Street?")
+    assert wrong[1] < 0.85 * right[1]
+    assert index.best_for_question("what is the notice period of the flat?")[1] > 0.4

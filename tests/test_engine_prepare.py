@@ -4,53 +4,24 @@ import json
 
 import pytest
 import torch
-from gguf import GGUFWriter
 from safetensors.torch import save_file
 
 from engine import Engine
 from engine.errors import ModelError
-from engine.prepare import main, prepare, unpermute
-from tests.tiny import SETTINGS, tiny_base, tiny_tensors
-from tests.tokenizer_files import add_tokenizer, train_backend
-
-
-def _interleaved(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """GGUF's order of rotary rows: pairs (2i, 2i + 1) where we have halves."""
-    rows, columns = weight.shape
-    return weight.view(heads, 2, rows // heads // 2, columns).transpose(1, 2).reshape(rows, columns)
+from engine.gguf_source import unpermute
+from engine.prepare import main, prepare
+from tests.gguf_files import interleaved, write_llama
+from tests.tiny import tiny_tensors
 
 
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory):
-    path = tmp_path_factory.mktemp("gguf") / "base.gguf"
-    backend = train_backend()
-    writer = GGUFWriter(path, "llama")
-    writer.add_vocab_size(SETTINGS["vocab_size"])
-    writer.add_embedding_length(SETTINGS["hidden_size"])
-    writer.add_feed_forward_length(SETTINGS["intermediate_size"])
-    writer.add_head_count(SETTINGS["num_heads"])
-    writer.add_head_count_kv(SETTINGS["num_kv_heads"])
-    writer.add_block_count(SETTINGS["num_layers"])
-    writer.add_layer_norm_rms_eps(SETTINGS["norm_eps"])
-    writer.add_rope_dimension_count(SETTINGS["head_dim"])
-    writer.add_rope_freq_base(SETTINGS["rope_theta"])
-    add_tokenizer(writer, backend)
-    for name, tensor in tiny_base().items():
-        if "attn_q" in name:
-            tensor = _interleaved(tensor, SETTINGS["num_heads"])
-        elif "attn_k" in name:
-            tensor = _interleaved(tensor, SETTINGS["num_kv_heads"])
-        writer.add_tensor(name, tensor.contiguous().numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
+    return write_llama(tmp_path_factory.mktemp("gguf") / "base.gguf")
 
 
 def test_unpermuting_undoes_the_interleaving():
     weight = torch.randn(32, 5)
-    assert torch.equal(unpermute(_interleaved(weight, 4), 4), weight)
+    assert torch.equal(unpermute(interleaved(weight, 4), 4), weight)
 
 
 def test_the_prepared_model_computes_what_its_weights_say(gguf, tmp_path, capsys, monkeypatch):

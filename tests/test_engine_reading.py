@@ -223,3 +223,19 @@ def test_a_question_has_a_code_and_the_same_one_each_time(engine):
 
 def test_a_question_longer_than_a_chunk_has_a_code_too(engine):
     assert len(engine.encode_query("When does the contract end? " * 400)) == 64
+
+
+def test_the_default_model_is_found_in_the_home_folder(tmp_path, monkeypatch):
+    tiny_model_dir(tmp_path / "models").rename(tmp_path / "models" / "default")
+    monkeypatch.setenv("ENGRAM_HOME", str(tmp_path))
+    assert Engine.load().fingerprint == Engine.load("default", models_dir=tmp_path / "models").fingerprint
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_engine_and_the_storage_agree_on_the_home_folder(system, monkeypatch):
+    from engine.checkpoint import _home
+    from storage import Home
+
+    monkeypatch.delenv("ENGRAM_HOME")
+    monkeypatch.setattr("sys.platform", system)
+    assert _home() == Home.default().path

@@ -95,6 +95,7 @@ def test_the_growing_answer_is_shown_and_can_be_stopped(seeds: Seeds) -> None:
     page = open_page("ask")
     assert "The notice per" in words_of(page)
     assert "eg-cursor" in html_of(page)
+    assert "still to be checked" in words_of(page)
     assert "not available" not in words_of(page)
     press(page, "Stop")
     with seeds.database.session() as s:

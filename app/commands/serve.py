@@ -42,6 +42,9 @@ def page_command(address: str, port: int | None) -> list[str]:
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / PAGE)]
     command += ["--server.address", address, "--server.headless", "true"]
     command += ["--browser.gatherUsageStats", "false"]
+    if not is_loopback(address):
+        # config.toml names this machine alone; here the sign-in decides who may come.
+        command += ["--server.allowedHosts", "*"]
     return command + (["--server.port", str(port)] if port else [])
 
 

@@ -73,6 +73,8 @@ def draw_text(finding: Finding) -> None:
     if finding.answer.strip() and finding.status != "not_found":
         writing = finding.status == "running"
         st.html(answer_html(finding.answer, finding.id, numbers, writing=writing))
+        if writing:
+            st.html('<p class="eg-small">Draft, still to be checked against the documents.</p>')
     if finding.status == "not_found":
         st.html(
             '<p class="eg-lead">Nothing that was read supports an answer. Other words for the same thing may '

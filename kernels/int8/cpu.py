@@ -13,7 +13,7 @@ def spike_matmul(spikes: Spikes, codes: Tensor) -> Tensor:
     total = torch._int_mm(spikes.low, codes.t())
     for burst in spikes.bursts:
         part = torch._int_mm(burst.digits, codes[:, burst.channels].t())
-        total.add_(part, alpha=burst.weight)
+        total.index_add_(0, burst.rows, part, alpha=burst.weight)
     return total
 
 

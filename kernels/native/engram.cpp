@@ -154,6 +154,7 @@ float clip_threshold(float vth) { return std::min(std::max(vth, 1e-5f), 1e4f); }
 using bf16 = uint16_t;
 constexpr int kTile = 6;    // query rows worked on together
 constexpr int kGroup = 16;  // keys in one vector
+constexpr int64_t kFew = 4;  // queries up to which packing does not pay
 
 inline bf16 to_bf16(float x) {
   uint32_t bits;
@@ -258,6 +259,49 @@ inline float highest_of(const float* s, int64_t first, int64_t last) {
   return top;
 }
 
+// Few queries: keys and values are used where they lie, packing them would cost more than it saves.
+void attend_few(const float* q, int64_t q_head, int64_t q_row, const float* q_plain, int64_t plain_head,
+                int64_t plain_row, const bf16* k, int64_t k_head, const bf16* v, int64_t v_head, const bf16* sink_k,
+                const bf16* sink_v, int64_t amount, int64_t heads, int64_t kv, int64_t t, int64_t n, int64_t d,
+                int64_t left, int64_t position, float* out) {
+  const int64_t group = heads / kv;
+  const float scale = 1.0f / std::sqrt(float(d));
+  const auto value = [](bf16 x) {
+    const uint32_t bits = uint32_t(x) << 16;
+    float f;
+    std::memcpy(&f, &bits, 4);
+    return f;
+  };
+  pool->run(heads * t, [&](int64_t piece) {
+    const int64_t h = piece / t, query = piece % t, head = h / group, own = query + n - t;
+    const int64_t first = left >= 0 ? std::max<int64_t>(0, own - left) : 0;
+    const int64_t behind = amount > 0 && left >= 0 ? std::clamp<int64_t>(position + query - left, 0, amount) : 0;
+    std::vector<float> a(d), b(d), mixed(d), scores(own + 1 - first + behind);
+    for (int64_t i = 0; i < d; ++i) a[i] = value(to_bf16(q[h * q_head + query * q_row + i] * scale));
+    if (behind > 0)
+      for (int64_t i = 0; i < d; ++i) b[i] = value(to_bf16(q_plain[h * plain_head + query * plain_row + i] * scale));
+    const auto dot = [&](const float* x, const bf16* y) {
+      float total = 0.0f;
+      for (int64_t i = 0; i < d; ++i) total += x[i] * value(y[i]);
+      return total;
+    };
+    float top = kLowest;
+    for (int64_t i = 0; i < behind; ++i) scores[i] = dot(b.data(), sink_k + (head * amount + i) * d);
+    for (int64_t j = first; j <= own; ++j) scores[behind + j - first] = dot(a.data(), k + head * k_head + j * d);
+    for (const float s : scores) top = std::max(top, s);
+    float total = 0.0f;
+    const auto mix = [&](float score, const bf16* row) {
+      const float w = value(to_bf16(exponential(score - top)));
+      total += w;
+      for (int64_t i = 0; i < d; ++i) mixed[i] += w * value(row[i]);
+    };
+    for (int64_t i = 0; i < behind; ++i) mix(scores[i], sink_v + (head * amount + i) * d);
+    for (int64_t j = first; j <= own; ++j) mix(scores[behind + j - first], v + head * v_head + j * d);
+    float* target = out + (query * heads + h) * d;
+    for (int64_t i = 0; i < d; ++i) target[i] = mixed[i] / total;
+  });
+}
+
 #endif
 
 }  // namespace
@@ -354,6 +398,11 @@ void engram_window_attention(const float* q, int64_t q_head, int64_t q_row, cons
                              int64_t plain_row, const bf16* k, int64_t k_head, const bf16* v, int64_t v_head,
                              const bf16* sink_k, const bf16* sink_v, int64_t amount, int64_t heads, int64_t kv,
                              int64_t t, int64_t n, int64_t d, int64_t left, int64_t position, float* out) {
+  if (t <= kFew) {
+    attend_few(q, q_head, q_row, q_plain, plain_head, plain_row, k, k_head, v, v_head, sink_k, sink_v, amount, heads,
+               kv, t, n, d, left, position, out);
+    return;
+  }
   const int64_t group = heads / kv, groups = (n + kGroup - 1) / kGroup;
   const int64_t packed_size = groups * kGroup * d;
   std::vector<bf16> keys(kv * packed_size), values(kv * packed_size), sink_keys(kv * kGroup * d), sink_values(kv * kGroup * d);

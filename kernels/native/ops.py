@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kernels.native.library import NativeLibrary
 from kernels.ops import TorchOps
-from kernels.spike.cpu import DIGIT, Burst, Spikes
+from kernels.spike.cpu import Burst, Spikes, digits, pad_channels
 from kernels.window.reference import Sinks
 
 MAX_SINKS = 16
@@ -120,22 +120,15 @@ def _collect(run: object, rows: int, columns: int) -> Spikes:
         bursts = torch.empty(room, 3, dtype=torch.int32)
         count = run(low, vth, bursts)
         if count <= room:
-            return Spikes(low, vth, _digits(bursts[:count], rows, columns) if count else ())
+            return Spikes(low, vth, _digits(bursts[:count], columns) if count else ())
         room = count
 
 
-def _digits(bursts: Tensor, rows: int, columns: int) -> tuple[Burst, ...]:
-    """The list (row, channel, digit worth 128) as INT8 digits over the channels that burst."""
-    channels, place = torch.unique(bursts[:, 1].long(), return_inverse=True)
-    if len(channels) == 1:
-        # As in kernels.spike.cpu: `_int_mm` needs an inner length above 1.
-        channels = torch.cat((channels, (channels + 1) % columns))
-    rest = torch.zeros(rows, len(channels))
-    rest[bursts[:, 0].long(), place] = bursts[:, 2].float()
-    out, weight = [], DIGIT
-    while True:
-        higher = torch.round(rest / DIGIT) if float(rest.abs().max()) > 127 else torch.zeros_like(rest)
-        out.append(Burst(channels, (rest - higher * DIGIT).to(torch.int8), weight))
-        if not higher.any():
-            return tuple(out)
-        rest, weight = higher, weight * DIGIT
+def _digits(bursts: Tensor, columns: int) -> tuple[Burst, ...]:
+    """The list (row, channel, digit worth 128) as digits over the rows and channels that burst."""
+    rows, row = torch.unique(bursts[:, 0].long(), return_inverse=True)
+    channels, channel = torch.unique(bursts[:, 1].long(), return_inverse=True)
+    channels = pad_channels(channels, columns)
+    upper = torch.zeros(len(rows), len(channels))
+    upper[row, channel] = bursts[:, 2].float()
+    return digits(upper, rows, channels)

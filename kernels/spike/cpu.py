@@ -13,10 +13,11 @@ DIGIT = 128
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One higher digit of the counts: `digits` int8 [T, C] over the `channels` [C] that burst, worth
-    `weight` each.
+    """One higher digit of the counts: `digits` int8 [R, C] at the tokens `rows` [R] and `channels` [C] that
+    burst, worth `weight` each.
     """
 
+    rows: Tensor
     channels: Tensor
     digits: Tensor
     weight: int
@@ -24,33 +25,30 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Counts of T tokens over K channels: `low` int8 [T, K] plus `bursts`; `vth` float32 [T, 1] is a
-    spike's value.
+    """Counts of T tokens over K channels: `low` int8 [T, K] plus `bursts`; `vth` float32 [T, 1] is what a
+    spike is worth.
     """
 
     low: Tensor
     vth: Tensor
     bursts: tuple[Burst, ...] = ()
 
-    def counts(self) -> Tensor:
-        """All counts as int32 [T, K]."""
+    def counts(self, rows: slice = slice(None)) -> Tensor:
+        """All counts as int32 [T, K], or those of some tokens."""
+        if not self.bursts:
+            return self.low[rows].to(torch.int32)
         total = self.low.to(torch.int32)
         for burst in self.bursts:
-            total[:, burst.channels] += burst.digits.to(torch.int32) * burst.weight
-        return total
+            total[burst.rows[:, None], burst.channels] += burst.digits.to(torch.int32) * burst.weight
+        return total[rows]
 
     def spike_total(self) -> int:
         """Sum of |counts|: the number of spikes fired."""
-        if self.bursts:
-            return int(self.counts().abs().sum(dtype=torch.int64))
-        return int(self.low.to(torch.int16).abs().sum(dtype=torch.int64))
+        return int(self.counts().abs().sum(dtype=torch.int64))
 
     def silent_total(self) -> int:
         """Number of (token, channel) places that fire no spike."""
-        quiet = self.low.numel() - int(torch.count_nonzero(self.low))
-        for burst in self.bursts[:1]:
-            quiet -= int(((self.low[:, burst.channels] == 0) & (burst.digits != 0)).sum())
-        return quiet
+        return self.low.numel() - int(torch.count_nonzero(self.counts()))
 
 
 def encode(x: Tensor, k: float) -> Spikes:
@@ -78,27 +76,33 @@ def norm_encode(x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
 
 
 def split_counts(counts: Tensor, vth: Tensor) -> Spikes:
-    """Counts (integers in float32 [T, K], overwritten) as INT8 digits: `low` and, where some exceed 127,
-    bursts.
-    """
-    highest = torch.maximum(counts.amax(0), counts.amin(0).neg_())
-    channels = (highest > COUNT_LIMIT).nonzero().flatten()
-    if channels.numel() == 0:
+    """Counts (integers in float32 [T, K], overwritten) as INT8 digits: `low` and, above 127, bursts."""
+    loud = counts.abs() > COUNT_LIMIT
+    rows = loud.any(dim=1).nonzero().flatten()
+    if rows.numel() == 0:
         return Spikes(counts.to(torch.int8), vth)
-    if channels.numel() == 1:
-        # torch 2.13's `_int_mm` reads past its input when the inner length is 1: take a neighbour along.
-        channels = torch.cat((channels, (channels + 1) % counts.shape[1]))
-    rest = counts[:, channels]
-    upper = torch.round(rest / DIGIT)
-    counts[:, channels] = rest - upper * DIGIT
-    # A digit of exactly -128..127 fits; rounding half to even can leave +64..-64 only, so it always does.
-    low = counts.to(torch.int8)
+    channels = pad_channels(loud.any(dim=0).nonzero().flatten(), counts.shape[1])
+    place = (rows[:, None], channels)
+    rest = counts[place]
+    upper = torch.where(loud[place], torch.round(rest / DIGIT), torch.zeros_like(rest))
+    counts[place] = rest - upper * DIGIT
+    return Spikes(counts.to(torch.int8), vth, digits(upper, rows, channels))
+
+
+def pad_channels(channels: Tensor, width: int) -> Tensor:
+    """A single channel with a neighbour: torch 2.13's `_int_mm` reads past its input at inner length 1."""
+    if channels.numel() > 1:
+        return channels
+    return torch.cat((channels, (channels + 1) % width))
+
+
+def digits(upper: Tensor, rows: Tensor, channels: Tensor) -> tuple[Burst, ...]:
+    """The bursts whose digits (worth 128) are `upper` float32 [R, C]; large ones take further digits."""
     bursts, weight = [], DIGIT
     while True:
-        higher = (
-            torch.round(upper / DIGIT) if float(upper.abs().max()) > COUNT_LIMIT else torch.zeros_like(upper)
-        )
-        bursts.append(Burst(channels, (upper - higher * DIGIT).to(torch.int8), weight))
-        if not higher.any():
-            return Spikes(low, vth, tuple(bursts))
+        large = float(upper.abs().max()) > COUNT_LIMIT
+        higher = torch.round(upper / DIGIT) if large else torch.zeros_like(upper)
+        bursts.append(Burst(rows, channels, (upper - higher * DIGIT).to(torch.int8), weight))
+        if not large:
+            return tuple(bursts)
         upper, weight = higher, weight * DIGIT

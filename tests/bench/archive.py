@@ -141,6 +141,8 @@ def subjects(field: str, draw: random.Random) -> Iterator[str]:
         names = [f"{a}-{n}" for a in INSTRUMENTS.split() for n in range(2, 12)]
     draw.shuffle(names)
     yield from names
+    for city in CITIES.split():
+        yield from (f"{name} {city}" for name in names)
 
 
 def filler(field: str, who: str, draw: random.Random) -> str:

@@ -103,6 +103,7 @@ def lengths(engine: Engine, tokens: int) -> None:
     marks = [m for m in MARKS if m <= tokens]
     ends = range(200, tokens, 200)
     before, last_tokens, started = time.perf_counter(), 0, time.perf_counter()
+    cpu = time.process_time()
     for progress in engine.read(text_ids(engine, tokens), state, ends):
         if marks and progress.tokens_read >= marks[0]:
             now = time.perf_counter()
@@ -114,12 +115,16 @@ def lengths(engine: Engine, tokens: int) -> None:
                     "tokens_per_s_since_last": round(
                         (progress.tokens_read - last_tokens) / (now - before), 1
                     ),
+                    # Processor time is what a busy neighbour does not change.
+                    "cpu_ms_per_token_since_last": round(
+                        1000 * (time.process_time() - cpu) / (progress.tokens_read - last_tokens), 3
+                    ),
                     "seconds": round(now - started, 1),
                     "rss_bytes": process.memory_info().rss,
                     "state_bytes": state.nbytes,
                 },
             )
-            before, last_tokens = now, progress.tokens_read
+            before, last_tokens, cpu = now, progress.tokens_read, time.process_time()
 
 
 def main() -> None:

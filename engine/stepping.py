@@ -1,0 +1,29 @@
+"""How a text is cut on its way through the decoder, and how the next token is chosen."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from engine.window_cache import SEGMENT
+
+CHUNK = SEGMENT
+"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same
+arithmetic.
+"""
+
+
+def aligned_chunks(ids: Iterable[int], position: int, size: int) -> Iterator[list[int]]:
+    """Lists of `ids` cut where the context position is a multiple of `size` or of a window segment."""
+    source = iter(ids)
+    while piece := list(itertools.islice(source, min(size - position % size, SEGMENT - position % SEGMENT))):
+        yield piece
+        position += len(piece)
+
+
+def choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> int:
+    """A token by its `logits` [V]: the likeliest at temperature 0, else drawn."""
+    if temperature <= 0:
+        return int(logits.argmax())
+    return int(torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1, generator=generator))

@@ -1,1 +1,0 @@
-"""Measurements; see README.md here."""

@@ -1,0 +1,141 @@
+"""Passage recall over one archive made of all development sets: words, codes, fused, re-ranked.
+
+    python tests/bench/recall.py --model HOME/models/default --data DATA [--questions 200] [--rerank 25]
+
+Passages are stored as they are in the sets, grouped into documents by their source document, and coded as the
+reader codes them (one stream, layers up to the recall layer only: the codes are the same, as
+tests/test_convert_recall.py shows). Every passage of every set competes for every question.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from app.recalling import CANDIDATES, as_evidence, find_candidates
+from engine import Engine
+from engine.convert.data import EVAL_SETS, Passage, Question, read_eval
+from engine.convert.features import passage_features
+from engine.evidence import rank_evidence
+from engine.passages import sign_codes
+from engine.recall import search_codes
+from storage import Database, PassageSpan, archives, documents, passages
+from storage.ingest.parsed import ParsedDocument, ParsedPage
+from tests.bench.record import record
+
+Found = Callable[[str], list[int]]
+
+
+class Archive:
+    """The development sets in a database of their own; `cid` of each stored passage by id."""
+
+    def __init__(self, folder: Path, engine: Engine, sets: dict[str, list[Passage]]) -> None:
+        self.engine = engine
+        self.database = Database(f"sqlite:///{folder / 'recall.db'}")
+        self.database.migrate()
+        self.cids: dict[int, str] = {}
+        with self.database.session() as s:
+            self.id = archives.create_archive(s, "development sets").id
+        for name, items in sets.items():
+            ordered = sorted(items, key=lambda p: p.doc or p.title)
+            for number, (title, group) in enumerate(groupby(ordered, key=lambda p: p.doc or p.title)):
+                self._store(f"{name}/{number:04d} {title}"[:180], list(group))
+        with self.database.session() as s:
+            self._code(s)
+            self.ids, self.codes = passages.load_codes(s, self.id, engine.fingerprint)
+
+    def _store(self, name: str, group: list[Passage]) -> None:
+        text, spans = "", []
+        for i, item in enumerate(group):
+            piece = item.text + "\n"
+            spans.append(PassageSpan(i, len(text), len(text) + len(piece), i, i + 1, item.title))
+            text += piece
+        parsed = ParsedDocument("text/plain", group[0].doc or group[0].title, (ParsedPage(1, text),), (), ())
+        with self.database.session() as s:
+            row, _ = documents.add_document(
+                s, self.id, name, f"{hash(name):064x}"[-64:], len(text), "text/plain"
+            )
+            documents.store_parsed(s, row.id, parsed, spans, len(group))
+            for stored, item in zip(passages.list_passages(s, row.id), group, strict=True):
+                self.cids[stored.id] = item.cid
+
+    def _code(self, s: Any) -> None:
+        head = self.engine.decoder.weights.recall
+        assert head is not None
+        ids = sorted(self.cids)
+        texts = [item.text for item in passages.get_passages(s, ids)]
+        means = passage_features(self.engine, texts, [head.layer])[:, 0]
+        codes = sign_codes(means, head.mean, head.projection)
+        passages.set_codes(s, self.engine.fingerprint, dict(zip(ids, codes, strict=True)))
+
+    def by_words(self, question: str) -> list[int]:
+        """Full-text search alone."""
+        with self.database.session() as s:
+            return [found for found, _ in passages.search_text(s, self.id, question, 20)]
+
+    def by_codes(self, question: str) -> list[int]:
+        """Hamming distance alone."""
+        return self.ids[search_codes(self.codes, self.engine.encode_query(question), 20)[0]].tolist()
+
+    def fused(self, question: str) -> list[int]:
+        """What the product hands to the re-ranker."""
+        return [item.id for item in self._candidates(question)]
+
+    def reranked(self, question: str) -> list[int]:
+        """What the product answers from."""
+        evidence = as_evidence(self._candidates(question))
+        return [item.id for item, _ in rank_evidence(self.engine, question, evidence, CANDIDATES)]
+
+    def _candidates(self, question: str) -> Any:
+        services = SimpleNamespace(engine=self.engine, database=self.database)
+        context = SimpleNamespace(ids=self.ids, codes=self.codes)
+        return find_candidates(services, context, self.id, question, None)
+
+
+def measure(archive: Archive, questions: list[Question], found: Found) -> dict[str, float]:
+    """Recall at 1, 5, 12 and 20, and median milliseconds a question."""
+    places, times = [], []
+    for item in questions:
+        started = time.perf_counter()
+        cids = [archive.cids[i] for i in found(item.question)]
+        times.append(time.perf_counter() - started)
+        places.append(cids.index(item.cid) if item.cid in cids else 999)
+    shares = {f"recall@{k}": round(sum(p < k for p in places) / len(places), 3) for k in (1, 5, 12, 20)}
+    return shares | {"ms": round(1000 * median(times), 1)}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--questions", type=int, default=200, help="a set")
+    parser.add_argument("--rerank", type=int, default=0, help="questions a set for the re-ranked figure")
+    parser.add_argument("--out", type=Path, help="results file instead of the committed one")
+    options = parser.parse_args()
+    engine = Engine.load(options.model)
+    sets = {name: read_eval(options.data, name) for name in EVAL_SETS}
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Archive(Path(folder), engine, {name: found for name, (found, _) in sets.items()})
+        for name, (_, questions) in sets.items():
+            draw, asked = random.Random(0), [q for q in questions if q.answers and q.specific >= 1]
+            asked = draw.sample(asked, min(options.questions, len(asked)))
+            ways = {"words": archive.by_words, "codes": archive.by_codes, "fused": archive.fused}
+            values: dict[str, Any] = {way: measure(archive, asked, found) for way, found in ways.items()}
+            if options.rerank:
+                values["reranked"] = measure(archive, asked[: options.rerank], archive.reranked)
+            settings = {"set": name, "passages": len(archive.cids), "questions": len(asked)}
+            record("recall", settings | {"reranked_questions": options.rerank}, values, options.out)
+
+
+if __name__ == "__main__":
+    main()
