@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.engine import Engine
-from engine.evidence import Evidence, rank_evidence, tokenizer_of
+from engine.evidence import Evidence, question_likelihood, rank_evidence, tokenizer_of
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
 from engine.sentences import sentence_spans
@@ -20,6 +20,14 @@ SUPPORT_NEEDED = 0.85
 RELEVANCE_NEEDED = 0.6
 """And that sentence must fit the question at least this well, next to the best one: what a passage merely
 orders the model to say is not an answer."""
+
+SENTENCES = 12
+PER_NAT = 0.4
+"""Weight of a sentence's likelihood of the question beside the words they share: of 36 SQuAD questions 0.97
+pick the right sentence (by words alone 0.86), of 24 planted facts asked in other words 0.46 (0.00)."""
+
+CLEAR = 0.35
+"""A cited sentence that shares less than this with the question leaves the answer partly supported."""
 
 FOUND_NEEDED = 0.5
 SURE = 0.75
@@ -113,20 +121,34 @@ def answer(
     """
     items = [item for item, _ in evidence]
     index = SentenceIndex(items)
-    best = index.best_for_question(question)
-    if best is None:
+    shortlist = index.best_for_question(question, SENTENCES)
+    if not shortlist:
         yield AnswerEvent(NOT_FOUND, True, AnswerResult(NOT_FOUND, "not_found", 1.0, (), AnswerStats()))
         return
-    probability = found_probability(evidence[0][1], best[1])
+    probability = found_probability(evidence[0][1], shortlist[0][1])
     if probability < FOUND_NEEDED:
         result = AnswerResult(NOT_FOUND, "not_found", round(1 - probability, 3), (), AnswerStats())
         yield AnswerEvent(NOT_FOUND, True, result)
         return
+    best = _most_likely(engine, question, items, shortlist)
     draft = Draft(engine, state, question, items, max_new_tokens)
     for text in draft.stream():
         yield AnswerEvent(text, False)
-    result = _tie_to_evidence(draft.text, question, items, index, best[0], probability, draft.stats)
+    result = _tie_to_evidence(draft.text, question, items, index, best, probability, draft.stats)
     yield AnswerEvent(result.answer, True, result)
+
+
+def _most_likely(
+    engine: Engine, question: str, items: Sequence[Evidence], shortlist: Sequence[tuple[Sentence, float]]
+) -> Sentence:
+    """The sentence that shares most with the question and makes it most likely."""
+
+    def score(sentence: Sentence, relevance: float) -> float:
+        item = items[sentence.rank]
+        text = item.text[sentence.start : sentence.end]
+        return relevance + PER_NAT * question_likelihood(engine, item.title(), text, question)
+
+    return max(shortlist, key=lambda pair: score(*pair))[0]
 
 
 class Draft:
@@ -183,22 +205,25 @@ def _tie_to_evidence(
     stats: AnswerStats,
 ) -> AnswerResult:
     numbers: dict[tuple[int, int, int], Quote] = {}
-    kept = []
-    statements = [draft[start:end] for start, end in sentence_spans(draft)]
+    kept: list[str] = []
     asked = Asked.parse(question)
-    needed = RELEVANCE_NEEDED * index.relevance(fallback, asked)
+    shared = index.relevance(fallback, asked)
+    statements = list(dict.fromkeys(draft[start:end] for start, end in sentence_spans(draft)))
     for statement in statements:
         found = index.best_for_statement(statement, question)
-        if found is None or found[1] < SUPPORT_NEEDED or index.relevance(found[0], asked) < needed:
+        if found is None or found[1] < SUPPORT_NEEDED:
             break
+        relevance = index.relevance(found[0], asked)
+        if relevance < RELEVANCE_NEEDED * shared:
+            break
+        shared = max(shared, relevance)
         quote = _quote(numbers, items, found[0], found[1])
         kept.append(f"{statement} [{quote.number}]")
-    status = "supported" if probability >= SURE else "partly_supported"
+    status = "supported" if probability >= SURE and shared >= CLEAR else "partly_supported"
     if kept and len(kept) == len(statements):
         support = sum(q.score for q in numbers.values()) / len(numbers)
-        return AnswerResult(
-            " ".join(kept), status, round(probability * support, 3), tuple(numbers.values()), stats
-        )
+        quotes = tuple(numbers.values())
+        return AnswerResult(" ".join(kept), status, round(probability * support, 3), quotes, stats)
     quote = _quote({}, items, fallback, probability)
     text = f"{' '.join(quote.quote.split())} [{quote.number}]"
     return AnswerResult(text, status, round(probability, 3), (quote,), stats)

@@ -20,19 +20,20 @@ HASH_WHOLE_BELOW = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model on disk: `raw` is its config as in config.json; a folder without tokenizer files has none."""
+    """A model on disk: `raw` is its config as in config.json, `gguf` its file if it is one."""
 
     path: Path
     raw: dict[str, Any]
+    gguf: GgufSource | None = None
 
     def open_tensors(self) -> TensorSource | GgufSource:
         """Its tensors, memory-mapped."""
-        return GgufSource(self.path) if self.path.is_file() else TensorSource(self.path)
+        return self.gguf or TensorSource(self.path)
 
     def load_tokenizer(self) -> Tokenizer | None:
         """Its tokenizer, None where the folder brings none."""
-        if self.path.is_file():
-            return Tokenizer.from_gguf(self.path)
+        if self.gguf is not None:
+            return Tokenizer.from_gguf(self.gguf.reader)
         found = (self.path / "tokenizer.json").is_file() or has_vocab_files(self.path)
         return Tokenizer.load(self.path) if found else None
 
@@ -48,7 +49,8 @@ def open_checkpoint(model: str | Path, models_dir: str | Path | None = None) -> 
     if not path.is_file():
         raise ModelError(f"no model folder at {path}", "Give the path of a checkpoint folder.", "no_model")
     if path.suffix.lower() == ".gguf":
-        return Checkpoint(path, GgufSource(path).config())
+        source = GgufSource(path)
+        return Checkpoint(path, source.config(), source)
     pickle = any(path.match(pattern) for pattern in PICKLES)
     raise ModelError(
         f"{path.name} is not a model that Engram loads",

@@ -40,10 +40,10 @@ class GgufSource:
 
         self.files = [path]
         try:
-            self._reader = GGUFReader(str(path))
+            self.reader = GGUFReader(str(path))
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise ModelError(f"{path.name} cannot be read as GGUF: {error}", "Download it again.") from error
-        self._tensors = {item.name: item for item in self._reader.tensors}
+        self._tensors = {item.name: item for item in self.reader.tensors}
         self._left = set(self._tensors)
 
     def config(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class GgufSource:
         refuse_left_over(self._left)
 
     def _value(self, key: str) -> Any:
-        found = self._reader.get_field(key)
+        found = self.reader.get_field(key)
         return None if found is None else found.contents()
 
     def _field(self, name: str) -> Any:

@@ -68,11 +68,11 @@ class SentenceIndex:
         named = len(question.names & passage) / len(question.names) if question.names else 1.0
         return fit * (0.4 + 0.6 * named)
 
-    def best_for_question(self, question: str) -> tuple[Sentence, float] | None:
-        """The sentence that takes up most of the question."""
+    def best_for_question(self, question: str, top: int = 1) -> list[tuple[Sentence, float]]:
+        """The `top` sentences that take up most of the question, with their relevance, best first."""
         asked = Asked.parse(question)
         scored = [(s, self.relevance(s, asked)) for s in self.sentences]
-        return max(scored, key=lambda pair: pair[1], default=None)
+        return sorted(scored, key=lambda pair: -pair[1])[:top]
 
     def best_for_statement(self, statement: str, question: str) -> tuple[Sentence, float] | None:
         """The sentence that supports `statement` best: (sentence, share of the statement's terms it holds,

@@ -160,7 +160,30 @@ def test_content_terms_fold_case_accents_and_endings_and_keep_numbers():
 def test_a_name_or_number_of_the_question_must_stand_in_the_passage():
     other = Evidence(1, "lease-12.txt", "", "The notice period of 12 Harbour Street is six months.")
     index = SentenceIndex([other])
-    right = index.best_for_question("What is the notice period of 12 Harbour Street?")
-    wrong = index.best_for_question("What is the notice period of 21 Harbour Street?")
-    assert wrong[1] < 0.85 * right[1]
-    assert index.best_for_question("what is the notice period of the flat?")[1] > 0.4
+    ((_, right),) = index.best_for_question("What is the notice period of 12 Harbour Street?")
+    ((_, wrong),) = index.best_for_question("What is the notice period of 21 Harbour Street?")
+    ((_, unnamed),) = index.best_for_question("what is the notice period of the flat?")
+    assert wrong < 0.85 * right
+    assert unnamed > 0.4
+
+
+def test_the_likelier_of_two_fitting_sentences_is_chosen(engine, said, monkeypatch):
+    both = Evidence(5, "x.txt", "", "The notice period is short. The notice period is ninety days.")
+    said("")
+
+    def likelihood(_engine, _title, text, _question):
+        return 0.0 if "ninety" in text else -2.0
+
+    monkeypatch.setattr(module, "question_likelihood", likelihood)
+    assert _ask(engine, evidence=(both,)).answer == "The notice period is ninety days. [1]"
+
+
+def test_a_statement_said_twice_is_shown_once(engine, said):
+    said("The notice period is ninety days. The notice period is ninety days.")
+    assert _ask(engine).answer == "The notice period is ninety days. [1]"
+
+
+def test_an_answer_that_shares_little_with_the_question_is_not_called_supported(engine, said):
+    said("")
+    result = _ask(engine, "Whose quarterly turnover doubled after the merger of keys?")
+    assert result.status == "partly_supported"

@@ -69,9 +69,8 @@ def measure(engine: Engine, data: Path, name: str, count: int) -> list[dict[str,
             ranked = rank_evidence(engine, item.question, found, 4)
             if not ranked:
                 continue
-            best = SentenceIndex([e for e, _ in ranked]).best_for_question(item.question)
-            assert best is not None
-            row = {"set": name, "found": not absent, "gain": ranked[0][1], "relevance": best[1]}
+            ((_, relevance),) = SentenceIndex([e for e, _ in ranked]).best_for_question(item.question)
+            row = {"set": name, "found": not absent, "gain": ranked[0][1], "relevance": relevance}
             rows.append({**row, "margin": ranked[0][1] - ranked[-1][1]})
     return rows
 
