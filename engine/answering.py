@@ -125,7 +125,7 @@ def answer(
     if not shortlist:
         yield AnswerEvent(NOT_FOUND, True, AnswerResult(NOT_FOUND, "not_found", 1.0, (), AnswerStats()))
         return
-    probability = found_probability(evidence[0][1], shortlist[0][1])
+    probability = found_probability(evidence[0][1], shortlist[0][1], index.named(question))
     if probability < FOUND_NEEDED:
         result = AnswerResult(NOT_FOUND, "not_found", round(1 - probability, 3), (), AnswerStats())
         yield AnswerEvent(NOT_FOUND, True, result)

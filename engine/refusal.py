@@ -2,16 +2,22 @@
 
 from math import exp
 
-INTERCEPT = -4.95
-PER_LIKELIHOOD = 1.88
-PER_RELEVANCE = 2.66
+INTERCEPT = -4.97
+PER_LIKELIHOOD = 1.91
+PER_RELEVANCE = 2.67
+
+NAMED_NEEDED = 0.5
+UNNAMED_AT_MOST = 0.3
 
 
-def found_probability(likelihood_gain: float, relevance: float) -> float:
+def found_probability(likelihood_gain: float, relevance: float, named: float = 1.0) -> float:
     """Probability that the archive answers the question.
 
     `likelihood_gain`: what the best passage adds to the question's mean log likelihood (nats a token);
-    `relevance`: how much of the question the best sentence takes up (0..1).
+    `relevance`: how much of the question the best sentence takes up (0..1); `named`: the share of the
+    question's names and numbers that the passage with most of them holds. Where these are missing, the
+    passages speak of somebody else in the same words, which the other two numbers cannot tell.
     """
     score = INTERCEPT + PER_LIKELIHOOD * likelihood_gain + PER_RELEVANCE * relevance
-    return 1.0 / (1.0 + exp(-score))
+    probability = 1.0 / (1.0 + exp(-score))
+    return probability if named >= NAMED_NEEDED else min(probability, UNNAMED_AT_MOST)

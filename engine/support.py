@@ -1,5 +1,6 @@
 """Which sentence of the evidence carries a statement, and how well."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,11 @@ from math import log
 
 from engine.evidence import Evidence
 from engine.sentences import content_terms, sentence_spans
+
+_CAPITAL = r"(?:[^\W\d_a-z][\w.’'&/-]*)"
+_NUMBER = r"(?:[\w.,’'/-]*\d[\w.,’'/%-]*)"
+_NAMES = re.compile(rf"{_NUMBER}|{_CAPITAL}(?:\s+{_CAPITAL})*")
+_PLAIN = str.maketrans({"’": "'", "‘": "'", "–": "-", "—": "-", "‑": "-"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +27,39 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The content terms of a question, and those of them that are names or numbers."""
+    """The content terms of a question, and the names and numbers it holds, folded."""
 
     terms: frozenset[str]
-    names: frozenset[str]
+    names: tuple[str, ...]
 
     @classmethod
     def parse(cls, question: str) -> "Asked":
-        """Names are words with a capital (the first word of the question aside) or a digit."""
-        words = question.split()
-        marked = [w for i, w in enumerate(words) if any(c.isdigit() or (i and c.isupper()) for c in w)]
-        return cls(frozenset(content_terms(question)), frozenset(content_terms(" ".join(marked))))
+        """A name is a run of words with a capital (the first word aside), or a word with a digit."""
+        names = []
+        for run in _NAMES.findall(" ".join(question.split()[1:])):
+            folded = fold(run).removesuffix("'s").rstrip(".,'-/")
+            if content_terms(folded):
+                names.append(folded)
+        return cls(frozenset(content_terms(question)), tuple(names))
+
+    def named(self, text: str) -> float:
+        """Share of the names that stand in the folded `text`; half of a name counts for less than half."""
+        if not self.names:
+            return 1.0
+        return sum(_stands(name, text) for name in self.names) / len(self.names)
+
+
+def fold(text: str) -> str:
+    """Lower case, white space as single blanks, typographic dashes and apostrophes as plain ones."""
+    return " ".join(text.translate(_PLAIN).casefold().split())
+
+
+def _stands(name: str, text: str) -> float:
+    if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+        return 1.0
+    words = name.split()
+    found = sum(bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)) for word in words)
+    return 0.5 * found / len(words) if len(words) > 1 else 0.0
 
 
 class SentenceIndex:
@@ -39,7 +67,8 @@ class SentenceIndex:
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
         self.sentences: list[Sentence] = []
-        self._passages = [frozenset(content_terms(f"{e.title()}\n{e.text}")) for e in evidence]
+        self._texts = [fold(f"{e.title()}\n{e.text}") for e in evidence]
+        self._passages = [frozenset(content_terms(text)) for text in self._texts]
         for rank, item in enumerate(evidence):
             for start, end in sentence_spans(item.text):
                 self.sentences.append(
@@ -65,8 +94,12 @@ class SentenceIndex:
         passage = self._passages[sentence.rank]
         direct = self.coverage(question.terms, sentence.terms)
         fit = 0.75 * direct + 0.25 * self.coverage(question.terms, passage) - 0.04 * sentence.rank
-        named = len(question.names & passage) / len(question.names) if question.names else 1.0
-        return fit * (0.4 + 0.6 * named)
+        return fit * (0.4 + 0.6 * question.named(self._texts[sentence.rank]))
+
+    def named(self, question: str) -> float:
+        """How well the names and numbers of a question stand in the passage that has most of them (0..1)."""
+        asked = Asked.parse(question)
+        return max((asked.named(text) for text in self._texts), default=0.0)
 
     def best_for_question(self, question: str, top: int = 1) -> list[tuple[Sentence, float]]:
         """The `top` sentences that take up most of the question, with their relevance, best first."""

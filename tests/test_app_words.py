@@ -193,7 +193,6 @@ def test_a_page_open_to_the_network_takes_visitors_by_any_name() -> None:
     assert command[command.index("--server.allowedHosts") + 1] == "*"
 
 
-
 def test_an_empty_password_protects_nothing() -> None:
     assert protection({"ENGRAM_PASSWORD": ""}, Path("/nowhere")) in (None, "oidc")
     assert not password_fits("", {"ENGRAM_PASSWORD": ""})

@@ -6,6 +6,7 @@ from engine import Engine
 from engine import answering as module
 from engine.answering import NOT_FOUND, Evidence, answer, rank_evidence
 from engine.prompting import build_prompt
+from engine.refusal import found_probability
 from engine.sentences import content_terms, sentence_spans
 from engine.support import SentenceIndex
 from tests.tiny import tiny_model_dir
@@ -187,3 +188,26 @@ def test_an_answer_that_shares_little_with_the_question_is_not_called_supported(
     said("")
     result = _ask(engine, "Whose quarterly turnover doubled after the merger of keys?")
     assert result.status == "partly_supported"
+
+
+@pytest.mark.parametrize(
+    ("question", "share"),
+    [
+        ("What mass did the Castor-2 collaboration measure?", 0.0),
+        ("What mass did the Castor-5 collaboration measure?", 1.0),
+        ("When ends the Jarrow Energy lease?", 0.25),
+        ("when ends the lease?", 1.0),
+        ("Who wrote Ana Weiss’s letter?", 1.0),
+    ],
+)
+def test_names_are_looked_for_whole(question, share):
+    passage = Evidence(
+        1, "run.txt", "", "The Castor-5 team met Jarrow Systems and Ana Weiss twice, in 2 rooms."
+    )
+    assert SentenceIndex([passage]).named(question) == share
+
+
+def test_a_question_about_somebody_no_passage_names_is_refused():
+    assert found_probability(6.0, 0.9, named=1.0) > 0.9
+    assert found_probability(6.0, 0.9, named=0.25) < 0.5
+    assert found_probability(-1.0, 0.1) < 0.05

@@ -35,11 +35,12 @@ class Product:
     home: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, *words: str) -> None:
-        """Run `python -m app ...` over the home folder; its output goes to a log."""
-        log = (self.home / f"{words[0]}.log").open("wb")
-        environment = {**os.environ, "ENGRAM_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "app", *words]
+    def start(self, name: str, *command: str) -> None:
+        """Run Python with `command` over the home folder; its output goes to a log."""
+        log = (self.home / f"{name}.log").open("wb")
+        own = {"ENGRAM_HOME": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, **own}
+        command = (sys.executable, *command)
         with log:
             self.processes.append(
                 subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -92,8 +93,8 @@ def product(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     port = _free_port()
     running = Product(f"http://127.0.0.1:{port}", home)
     try:
-        running.start("worker")
-        running.start("serve", "--port", str(port))
+        running.start("worker", str(Path(__file__).with_name("worker_of_plain_judgement.py")))
+        running.start("serve", "-m", "app", "serve", "--port", str(port))
         _wait_for_page(running, port)
         yield running
     finally:
