@@ -175,9 +175,16 @@ class Draft:
                 first = time.perf_counter()
             ids.append(token)
             text = _clean(tokenizer.decode(ids))
+            spans = sentence_spans(text)
+            if len(spans) > 1:
+                # One sentence was asked for; an untuned model then says it again, or strays.
+                self.text = text[: spans[0][1]]
+                break
             if text != self.text and not text.endswith("\ufffd"):
                 self.text = text
                 yield text
+        if len(ids) >= self._limit and not self.text.endswith((".", "!", "?")):
+            self.text = ""  # cut off in mid-sentence: nothing to show
         run = self._engine.last_run
         self.stats = AnswerStats(
             prompt_tokens=len(self._prompt),

@@ -6,7 +6,7 @@ import unicodedata
 _END = re.compile(r"(?:[.!?][\"'”’)\]]*(?=\s)|[。！？]+|\n+)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|cf|vs|al|Dr|Mr|Mrs|Ms|Prof|St|Nos?|Figs?|Eq|Sec|Art|Inc|Ltd|Co|Corp|approx|ca|Vol|pp?)"
-    r"|\b[A-Z])\.$"
+    r"|(?<!\d )\b[A-Z])\.$"
 )
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+", re.UNICODE)
 _STOP = frozenset(

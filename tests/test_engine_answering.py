@@ -152,6 +152,7 @@ def test_sentences_end_where_they_end():
         "Table row",
     ]
     assert sentence_spans(" \n ") == []
+    assert len(sentence_spans("It was 9.12 K. The width was 20 mK.")) == 2
 
 
 def test_content_terms_fold_case_accents_and_endings_and_keep_numbers():
@@ -211,3 +212,21 @@ def test_a_question_about_somebody_no_passage_names_is_refused():
     assert found_probability(6.0, 0.9, named=1.0) > 0.9
     assert found_probability(6.0, 0.9, named=0.25) < 0.5
     assert found_probability(-1.0, 0.1) < 0.05
+
+
+def test_the_draft_ends_with_its_first_sentence(engine, monkeypatch):
+    words = engine.tokenizer.encode("The notice period is ninety days. It is ninety days. And so on.")
+    monkeypatch.setattr(engine, "generate", lambda *_: iter(words))
+    draft = module.Draft(engine, None, NOTICE, [LEASE], 64)
+    seen = list(draft.stream())
+    assert draft.text == "The notice period is ninety days."
+    assert seen[-1].startswith("The notice period is ninety days")
+    assert draft.stats.new_tokens < len(words)
+
+
+def test_a_draft_cut_off_in_mid_sentence_is_not_shown(engine, monkeypatch):
+    monkeypatch.setattr(module, "found_probability", lambda *_: 0.9)
+    words = engine.tokenizer.encode("The notice period is ninety days and")
+    monkeypatch.setattr(engine, "generate", lambda *_: iter(words))
+    events = list(answer(engine, None, NOTICE, [(LEASE, 1.0)], max_new_tokens=len(words)))
+    assert events[-1].text_so_far == "Its notice period is ninety days. [1]"
