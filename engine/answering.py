@@ -1,13 +1,11 @@
 """From ranked evidence to an answer whose every statement is tied to a verbatim quote, or to "not found"."""
 
-import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.drafting import AnswerStats, Draft
 from engine.engine import Engine
-from engine.evidence import Evidence, question_likelihood, rank_evidence, tokenizer_of
-from engine.prompting import build_prompt
+from engine.evidence import Evidence, Weighed, question_likelihood, rank_evidence
 from engine.refusal import found_probability
 from engine.sentences import sentence_spans
 from engine.state import ContextState
@@ -31,7 +29,6 @@ CLEAR = 0.35
 
 FOUND_NEEDED = 0.5
 SURE = 0.75
-PROMPT_TOKENS = 900
 
 __all__ = [
     "NOT_FOUND",
@@ -40,6 +37,7 @@ __all__ = [
     "AnswerStats",
     "Evidence",
     "Quote",
+    "Weighed",
     "answer",
     "rank_evidence",
 ]
@@ -58,31 +56,6 @@ class Quote:
     quote: str
     verified: bool
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerStats:
-    """What answering cost: prompt tokens read and tokens written, each with seconds, and time to the first
-    token.
-    """
-
-    prompt_tokens: int = 0
-    read_s: float = 0.0
-    ttft_s: float | None = None
-    new_tokens: int = 0
-    write_s: float = 0.0
-    spikes_per_channel: float | None = None
-    silent_share: float | None = None
-
-    @property
-    def read_tokens_per_s(self) -> float | None:
-        """Speed of reading the prompt."""
-        return self.prompt_tokens / self.read_s if self.read_s else None
-
-    @property
-    def write_tokens_per_s(self) -> float | None:
-        """Speed of writing; None below two tokens."""
-        return (self.new_tokens - 1) / self.write_s if self.new_tokens > 1 and self.write_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +82,35 @@ def answer(
     engine: Engine,
     state: ContextState | None,
     question: str,
-    evidence: Sequence[tuple[Evidence, float]],
+    evidence: Sequence[Weighed],
     max_new_tokens: int = 64,
 ) -> Iterator[AnswerEvent]:
-    """Answer `question` from `evidence` (ranked, with scores) on top of the archive `state`, which is left
-    untouched.
+    """Answer `question` from `evidence` (best first) on top of the archive `state`, which is left untouched.
 
-    The model drafts. Its wording stands only if every sentence of it is carried by a sentence of the
-    evidence; otherwise the sentence that fits the question best is the answer, word for word. Close the
-    generator to stop.
+    The model drafts: from the best passage if it was trained to answer from passages, else from all of them.
+    Its wording stands only if every sentence of it is carried by a sentence of the evidence; otherwise the
+    sentence that fits the question best is the answer, word for word. Close the generator to stop.
     """
-    items = [item for item, _ in evidence]
+    items = [item.evidence for item in evidence]
     index = SentenceIndex(items)
     shortlist = index.best_for_question(question, SENTENCES)
     if not shortlist:
         yield AnswerEvent(NOT_FOUND, True, AnswerResult(NOT_FOUND, "not_found", 1.0, (), AnswerStats()))
         return
-    probability = found_probability(evidence[0][1], shortlist[0][1], index.named(question))
+    best = evidence[0]
+    probability = found_probability(best.gain, best.odds, shortlist[0][1], index.named(question))
     if probability < FOUND_NEEDED:
         result = AnswerResult(NOT_FOUND, "not_found", round(1 - probability, 3), (), AnswerStats())
         yield AnswerEvent(NOT_FOUND, True, result)
         return
-    best = _most_likely(engine, question, items, shortlist)
     draft = Draft(engine, state, question, items, max_new_tokens)
     for text in draft.stream():
         yield AnswerEvent(text, False)
-    result = _tie_to_evidence(draft.text, question, items, index, best, probability, draft.stats)
-    yield AnswerEvent(result.answer, True, result)
+    kept = _kept(draft, question, items, index, shortlist, probability)
+    if kept is None:
+        chosen = _most_likely(engine, question, items, shortlist)
+        kept = _sentence_itself(draft, question, items, index, chosen, probability)
+    yield AnswerEvent(kept.answer, True, kept)
 
 
 def _most_likely(
@@ -151,89 +126,53 @@ def _most_likely(
     return max(shortlist, key=lambda pair: score(*pair))[0]
 
 
-class Draft:
-    """The model's own words, token by token."""
-
-    def __init__(
-        self, engine: Engine, state: ContextState | None, question: str, items: Sequence[Evidence], limit: int
-    ) -> None:
-        self.text = ""
-        self.stats = AnswerStats()
-        self._engine = engine
-        self._state = engine.new_state() if state is None else state.clone()
-        self._prompt = build_prompt(tokenizer_of(engine), question, items, PROMPT_TOKENS)
-        self._limit = limit
-
-    def stream(self) -> Iterator[str]:
-        """Yield the growing text; `text` and `stats` are complete afterwards."""
-        tokenizer = tokenizer_of(self._engine)
-        started = time.perf_counter()
-        ids: list[int] = []
-        first = started
-        for token in self._engine.generate(self._prompt, self._state, self._limit):
-            if not ids:
-                first = time.perf_counter()
-            ids.append(token)
-            text = _clean(tokenizer.decode(ids))
-            spans = sentence_spans(text)
-            if len(spans) > 1:
-                # One sentence was asked for; an untuned model then says it again, or strays.
-                self.text = text[: spans[0][1]]
-                break
-            if text != self.text and not text.endswith("\ufffd"):
-                self.text = text
-                yield text
-        if len(ids) >= self._limit and not self.text.endswith((".", "!", "?")):
-            self.text = ""  # cut off in mid-sentence: nothing to show
-        run = self._engine.last_run
-        self.stats = AnswerStats(
-            prompt_tokens=len(self._prompt),
-            read_s=first - started,
-            ttft_s=first - started if ids else None,
-            new_tokens=len(ids),
-            write_s=time.perf_counter() - first,
-            spikes_per_channel=run.spikes_per_channel if run else None,
-            silent_share=run.silent_share if run else None,
-        )
-
-
-def _clean(text: str) -> str:
-    """The draft without citation marks of its own making: numbers are given by us."""
-    return re.sub(r"\s*\[\d+\]", "", text).strip()
-
-
-def _tie_to_evidence(
-    draft: str,
+def _kept(
+    draft: Draft,
     question: str,
     items: Sequence[Evidence],
     index: SentenceIndex,
-    fallback: Sentence,
+    shortlist: Sequence[tuple[Sentence, float]],
     probability: float,
-    stats: AnswerStats,
-) -> AnswerResult:
+) -> AnswerResult | None:
+    """The draft with its citations; None unless every statement of it is carried by a sentence."""
     numbers: dict[tuple[int, int, int], Quote] = {}
-    kept: list[str] = []
-    asked = Asked.parse(question)
-    shared = index.relevance(fallback, asked)
-    statements = list(dict.fromkeys(draft[start:end] for start, end in sentence_spans(draft)))
+    asked, shared, kept = Asked.parse(question), shortlist[0][1], []
+    statements = list(dict.fromkeys(draft.text[start:end] for start, end in sentence_spans(draft.text)))
+    if not statements:
+        return None
     for statement in statements:
         found = index.best_for_statement(statement, question)
         if found is None or found[1] < SUPPORT_NEEDED:
-            break
+            return None
         relevance = index.relevance(found[0], asked)
         if relevance < RELEVANCE_NEEDED * shared:
-            break
+            return None
         shared = max(shared, relevance)
         quote = _quote(numbers, items, found[0], found[1])
         kept.append(f"{statement} [{quote.number}]")
-    status = "supported" if probability >= SURE and shared >= CLEAR else "partly_supported"
-    if kept and len(kept) == len(statements):
-        support = sum(q.score for q in numbers.values()) / len(numbers)
-        quotes = tuple(numbers.values())
-        return AnswerResult(" ".join(kept), status, round(probability * support, 3), quotes, stats)
-    quote = _quote({}, items, fallback, probability)
+    support = sum(q.score for q in numbers.values()) / len(numbers)
+    text, quotes = " ".join(kept), tuple(numbers.values())
+    status = _status(probability, shared)
+    return AnswerResult(text, status, round(probability * support, 3), quotes, draft.stats)
+
+
+def _sentence_itself(
+    draft: Draft,
+    question: str,
+    items: Sequence[Evidence],
+    index: SentenceIndex,
+    sentence: Sentence,
+    probability: float,
+) -> AnswerResult:
+    """A sentence of the evidence as the answer, word for word."""
+    quote = _quote({}, items, sentence, probability)
     text = f"{' '.join(quote.quote.split())} [{quote.number}]"
-    return AnswerResult(text, status, round(probability, 3), (quote,), stats)
+    status = _status(probability, index.relevance(sentence, Asked.parse(question)))
+    return AnswerResult(text, status, round(probability, 3), (quote,), draft.stats)
+
+
+def _status(probability: float, relevance: float) -> str:
+    return "supported" if probability >= SURE and relevance >= CLEAR else "partly_supported"
 
 
 def _quote(

@@ -36,7 +36,9 @@ class SpikeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything that fixes a model's arithmetic; `gate_rank` 0 is a gate of one full matrix."""
+    """Everything that fixes a model's arithmetic; `gate_rank` 0 is a gate of one full matrix. `grounded`:
+    trained to answer from passages in the form of `engine.grounded`.
+    """
 
     model_type: str
     vocab_size: int
@@ -55,6 +57,7 @@ class ModelConfig:
     gate_normalizer: float
     layers: tuple[LayerConfig, ...]
     spike: SpikeConfig | None
+    grounded: bool = False
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:

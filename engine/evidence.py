@@ -1,18 +1,20 @@
-"""Passages offered as evidence, and their order by how likely the model finds the question after reading
-them.
+"""Passages offered as evidence, weighed by one reading each: how likely the model finds the question after a
+passage, and, where it was trained to say so, whether the passage answers it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from engine.engine import Engine
 from engine.errors import ModelError
+from engine.grounded import ANSWER, NO_ANSWER, PASSAGE_TOKENS, numbered, question_text
 from engine.tokenizer import Tokenizer
 
-PASSAGE_TOKENS = 320
-"""A passage longer than this is cut for ranking only."""
+PER_LOGIT = 0.1
+"""Nats of likelihood that one unit of the log odds of an answer is worth in the order of passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,24 @@ class Evidence:
         return f"{self.document} > {self.heading}" if self.heading else self.document
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A passage after one reading with the question.
+
+    `gain`: what it adds to the question's mean log likelihood (nats a token); `odds`: log odds that it
+    answers the question, 0 from models that were not trained to tell.
+    """
+
+    evidence: Evidence
+    gain: float
+    odds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """What passages are ordered by."""
+        return self.gain + PER_LOGIT * self.odds
+
+
 def tokenizer_of(engine: Engine) -> Tokenizer:
     """The engine's tokenizer; ModelError if the checkpoint came without."""
     if engine.tokenizer is None:
@@ -40,27 +60,42 @@ def tokenizer_of(engine: Engine) -> Tokenizer:
 
 def rank_evidence(
     engine: Engine, question: str, candidates: Sequence[Evidence], top: int = 4
-) -> list[tuple[Evidence, float]]:
-    """The `top` candidates by how much each passage raises the mean log likelihood of the question (nats a
-    token).
+) -> list[Weighed]:
+    """The `top` candidates, best first.
 
     Query likelihood as in Sachan et al. 2022 (arXiv 2204.07496), less the question's likelihood without a
-    passage, so scores of different questions compare. Best first.
+    passage, so scores of different questions compare; joined with the odds of an answer.
     """
     if not candidates:
         return []
-    alone = question_likelihood(engine, "", "", question)
-    scored = [(c, question_likelihood(engine, c.title(), c.text, question) - alone) for c in candidates]
-    return sorted(scored, key=lambda pair: -pair[1])[:top]
+    alone, _ = _read(engine, [], question)
+    weighed = []
+    for item in candidates:
+        likelihood, odds = _read(engine, [(item.title(), item.text)], question)
+        weighed.append(Weighed(item, likelihood - alone, odds))
+    return sorted(weighed, key=lambda w: -w.score)[:top]
 
 
 def question_likelihood(engine: Engine, title: str, text: str, question: str) -> float:
     """Mean log likelihood (nats a token) of `question` right after a passage."""
+    return _read(engine, [(title, text)], question)[0]
+
+
+def _read(engine: Engine, passages: Sequence[tuple[str, str]], question: str) -> tuple[float, float]:
+    """Mean log likelihood of the question's tokens after the passages, and the log odds of an answer."""
     tokenizer = tokenizer_of(engine)
-    passage = tokenizer.encode(f"{title}\n{text}")[:PASSAGE_TOKENS] if text else []
-    asked = tokenizer.encode(f" {question}")[:PASSAGE_TOKENS]
-    before = [tokenizer.separator_id, *passage, *tokenizer.encode("\n\nQuestion:")]
-    hidden = engine.hidden([*before, *asked])
-    logits = engine.next_logits(hidden[len(before) - 1 : -1])
-    chosen = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(asked)[:, None])
-    return float(chosen.mean())
+    before = [tokenizer.separator_id, *numbered(tokenizer, passages)]
+    asked = question_text(tokenizer, question)[:PASSAGE_TOKENS]
+    after = tokenizer.encode(ANSWER) if engine.config.grounded else []
+    hidden = engine.hidden([*before, *asked, *after])
+    expected = engine.next_logits(hidden[len(before) - 1 : len(before) + len(asked) - 1])
+    chosen = torch.log_softmax(expected, dim=-1).gather(1, torch.tensor(asked)[:, None])
+    odds = answer_odds(engine, engine.next_logits(hidden[-1:])[0]) if engine.config.grounded else 0.0
+    return float(chosen.mean()), odds
+
+
+def answer_odds(engine: Engine, logits: Tensor) -> float:
+    """Log odds that an answer follows, from the logits [V] where it or "not found" must begin."""
+    refusal = tokenizer_of(engine).encode(NO_ANSWER)[0]
+    log_p = torch.log_softmax(logits.double(), dim=-1)[refusal]
+    return float(torch.log1p(-log_p.exp().clamp(max=1 - 1e-12)) - log_p)

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.errors import EngineError, ModelError
 from engine.gguf_source import unpermute
+from engine.lora import merge
 from engine.tokenizer import Tokenizer
 from kernels.int8 import quantize_rows
 
 FORMAT = 1
 ADAPTER = Path(__file__).resolve().parent.parent / "assets" / "model" / "adapter.safetensors"
+SETTINGS_KEY = "config"
 WINDOW = 1024
 SINKS = 4
 SPIKE_K = 3.0
@@ -108,23 +111,24 @@ def engram_tensors(base: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]
 
 
 def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
-    """Write the model folder for `gguf` at `folder`, atomically; `adapter` holds what we trained (recall
-    head, ...).
+    """Write the model folder for `gguf` at `folder`, atomically; `adapter` holds what we trained: tensors for
+    `engine.lora.merge`, and settings of config.json in its metadata.
     """
     print(f"Reading {gguf.name} ...", flush=True)
     settings, base = read_gguf(gguf)
     tokenizer = Tokenizer.from_gguf(gguf)
     print("Quantising to INT8 ...", flush=True)
     tensors = engram_tensors(base, settings["num_layers"])
+    config = engram_config(settings, gguf.name)
     if adapter is not None and adapter.is_file():
-        tensors.update(load_file(adapter))
+        with safe_open(adapter, "pt") as file:
+            merge(tensors, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (no dict)
+            config |= json.loads((file.metadata() or {}).get(SETTINGS_KEY, "{}"))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:
         print(f"Writing {folder} ...", flush=True)
-        (temporary / "config.json").write_text(
-            json.dumps(engram_config(settings, gguf.name), indent=1), "utf-8"
-        )
+        (temporary / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         tokenizer.save(temporary)
         save_file(tensors, temporary / "model.safetensors")
         os.chmod(temporary, 0o755)
@@ -149,9 +153,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--gguf", type=Path, required=True, help="base weights (Llama architecture)")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument(
+        "--adapter", type=Path, default=ADAPTER, help="what was trained (default: the shipped one)"
+    )
     options = parser.parse_args(argv)
     try:
-        prepare(options.gguf, options.out, ADAPTER)
+        prepare(options.gguf, options.out, options.adapter)
     except EngineError as error:
         print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
         return 1

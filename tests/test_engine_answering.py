@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine import Engine
+from engine import Engine, drafting
 from engine import answering as module
-from engine.answering import NOT_FOUND, Evidence, answer, rank_evidence
+from engine.answering import NOT_FOUND, Evidence, Weighed, answer, rank_evidence
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
 from engine.sentences import content_terms, sentence_spans
@@ -31,6 +31,7 @@ def said(monkeypatch):
 
     def say(draft: str, probability: float = 0.9) -> None:
         monkeypatch.setattr(module, "found_probability", lambda *_: probability)
+        monkeypatch.setattr(module, "question_likelihood", lambda *_: 0.0)  # a random model's is noise
 
         def stream(self):
             self.text = draft
@@ -42,7 +43,7 @@ def said(monkeypatch):
 
 
 def _ask(engine, question=NOTICE, evidence=(LEASE, TRIAL)):
-    events = list(answer(engine, None, question, [(item, 1.0) for item in evidence]))
+    events = list(answer(engine, None, question, [Weighed(item, 1.0) for item in evidence]))
     assert events[-1].done
     assert events[-1].result is not None
     return events[-1].result
@@ -73,7 +74,7 @@ def test_a_number_the_sentence_lacks_is_never_supported():
 
 def test_marks_the_model_writes_itself_are_not_citations(engine, said):
     said("The notice period is ninety days.")
-    module_text = module._clean("The notice period [3] is ninety days [12].")
+    module_text = drafting._clean("The notice period [3] is ninety days [12].")
     assert module_text == "The notice period is ninety days."
 
 
@@ -97,14 +98,14 @@ def test_the_archive_state_is_left_untouched(engine, said):
     state = engine.new_state()
     list(engine.read(range(3, 90), state))
     before = {name: t.clone() for name, t in state.tensors().items()}
-    list(answer(engine, state, NOTICE, [(LEASE, 5.0)]))
+    list(answer(engine, state, NOTICE, [Weighed(LEASE, 5.0)]))
     assert state.tokens_read == 87
     assert all((t == before[name]).all() for name, t in state.tensors().items())
 
 
 def test_the_real_draft_streams_and_counts(engine, monkeypatch):
     monkeypatch.setattr(module, "found_probability", lambda *_: 0.9)
-    events = list(answer(engine, None, NOTICE, [(LEASE, 1.0)], max_new_tokens=5))
+    events = list(answer(engine, None, NOTICE, [Weighed(LEASE, 1.0)], max_new_tokens=5))
     stats = events[-1].result.stats
     assert stats.prompt_tokens > 20
     assert stats.new_tokens <= 5
@@ -136,7 +137,8 @@ def test_the_prompt_fits_its_budget(engine):
 
 def test_ranking_puts_the_most_likely_passages_first(engine):
     ranked = rank_evidence(engine, NOTICE, [LEASE, TRIAL], top=2)
-    assert [s for _, s in ranked] == sorted((s for _, s in ranked), reverse=True)
+    assert [w.score for w in ranked] == sorted((w.score for w in ranked), reverse=True)
+    assert {w.odds for w in ranked} == {0.0}
     assert len(rank_evidence(engine, NOTICE, [LEASE, TRIAL], top=1)) == 1
     assert rank_evidence(engine, NOTICE, []) == []
 
@@ -209,9 +211,9 @@ def test_names_are_looked_for_whole(question, share):
 
 
 def test_a_question_about_somebody_no_passage_names_is_refused():
-    assert found_probability(6.0, 0.9, named=1.0) > 0.9
-    assert found_probability(6.0, 0.9, named=0.25) < 0.5
-    assert found_probability(-1.0, 0.1) < 0.05
+    assert found_probability(6.0, 0.0, 0.9, named=1.0) > 0.9
+    assert found_probability(6.0, 0.0, 0.9, named=0.25) < 0.5
+    assert found_probability(-1.0, 0.0, 0.1) < 0.05
 
 
 def test_the_draft_ends_with_its_first_sentence(engine, monkeypatch):
@@ -226,7 +228,8 @@ def test_the_draft_ends_with_its_first_sentence(engine, monkeypatch):
 
 def test_a_draft_cut_off_in_mid_sentence_is_not_shown(engine, monkeypatch):
     monkeypatch.setattr(module, "found_probability", lambda *_: 0.9)
+    monkeypatch.setattr(module, "question_likelihood", lambda *_: 0.0)
     words = engine.tokenizer.encode("The notice period is ninety days and")
     monkeypatch.setattr(engine, "generate", lambda *_: iter(words))
-    events = list(answer(engine, None, NOTICE, [(LEASE, 1.0)], max_new_tokens=len(words)))
+    events = list(answer(engine, None, NOTICE, [Weighed(LEASE, 1.0)], max_new_tokens=len(words)))
     assert events[-1].text_so_far == "Its notice period is ninety days. [1]"

@@ -2,10 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from engine.convert import recall
-from engine.engine import Engine
+from engine.convert import answer, attention, evaluate, package, recall
 from engine.errors import EngineError
 
 
@@ -13,21 +11,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one stage; exit code 1 with one line when its input cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m engine.convert", description=__doc__)
     stages = parser.add_subparsers(dest="stage", required=True)
-    stage = stages.add_parser("recall", help="train the recall head on cached hidden states")
-    stage.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    stage.add_argument(
-        "--data", type=Path, required=True, help="folder of the training and development files"
-    )
-    stage.add_argument("--work", type=Path, required=True, help="folder for caches and logs (not committed)")
-    stage.add_argument("--out", type=Path, required=True, help="adapter file to update")
-    for name, default in (("layer", 2), ("passages", 16_000), ("epochs", 20), ("seed", 0)):
-        stage.add_argument(f"--{name}", type=int, default=default)
+    for module in (package, attention, answer, recall, evaluate):
+        module.add_arguments(stages)
     options = parser.parse_args(argv)
-    settings = recall.RecallSettings(
-        layer=options.layer, passages=options.passages, epochs=options.epochs, seed=options.seed
-    )
     try:
-        recall.run(Engine.load(options.model), options.data, options.work, options.out, settings)
+        options.run(options)
     except EngineError as error:
         print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
         return 1

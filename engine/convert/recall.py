@@ -6,6 +6,7 @@ trained so that the Hamming distance of the signs ranks passages: InfoNCE over i
 through sign.
 """
 
+import argparse
 import json
 import random
 import sys
@@ -173,3 +174,23 @@ def run(engine: Engine, data: Path, work: Path, out: Path, settings: RecallSetti
     save_file({name: t for name, t in tensors.items() if not name.startswith("recall.")} | adapter, out)
     results = {"settings": asdict(settings), "results": evaluate(engine, data, adapter)}
     (work / "recall-results.json").write_text(json.dumps(results, indent=1), "utf-8")
+
+
+def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The stage's command line."""
+    defaults = RecallSettings()
+    stage = stages.add_parser("recall", help="train the recall head on cached hidden states")
+    stage.add_argument("--model", type=Path, required=True, help="prepared model folder")
+    stage.add_argument("--data", type=Path, required=True, help="folder of training and development files")
+    stage.add_argument("--work", type=Path, required=True, help="folder for caches and logs (not committed)")
+    stage.add_argument("--out", type=Path, required=True, help="adapter file to write or update")
+    for name in ("layer", "passages", "epochs", "seed"):
+        stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    stage.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    settings = RecallSettings(
+        layer=options.layer, passages=options.passages, epochs=options.epochs, seed=options.seed
+    )
+    run(Engine.load(options.model), options.data, options.work, options.out, settings)

@@ -34,6 +34,7 @@ def parse(reader: ConfigReader) -> ModelConfig:
         gate_normalizer=reader.take("gate_normalizer"),
         layers=tuple(LayerConfig(window, i in linear) for i, window in enumerate(windows)),
         spike=SpikeConfig(reader.take("spike_k")),
+        grounded=reader.take("grounded", False),
     )
 
 

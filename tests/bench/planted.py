@@ -55,13 +55,8 @@ def ranks(home: Path, questions: list[tuple[str, Planted]]) -> dict[str, list[in
     places: dict[str, list[int]] = {"fused": [], "reranked": []}
     for question, planted in questions:
         found = find_candidates(services, context, archive.id, question, None)
-        for name, evidence in (
-            ("fused", as_evidence(found)),
-            (
-                "reranked",
-                [e for e, _ in rank_evidence(services.engine, question, as_evidence(found), CANDIDATES)],
-            ),
-        ):
+        ranked = rank_evidence(services.engine, question, as_evidence(found), CANDIDATES)
+        for name, evidence in (("fused", as_evidence(found)), ("reranked", [w.evidence for w in ranked])):
             hits = [i for i, e in enumerate(evidence) if planted.fact.sentence in " ".join(e.text.split())]
             places[name].append(hits[0] if hits else 999)
     return places

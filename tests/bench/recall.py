@@ -93,7 +93,7 @@ class Archive:
     def reranked(self, question: str) -> list[int]:
         """What the product answers from."""
         evidence = as_evidence(self._candidates(question))
-        return [item.id for item, _ in rank_evidence(self.engine, question, evidence, CANDIDATES)]
+        return [item.evidence.id for item in rank_evidence(self.engine, question, evidence, CANDIDATES)]
 
     def _candidates(self, question: str) -> Any:
         services = SimpleNamespace(engine=self.engine, database=self.database)

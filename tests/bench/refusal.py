@@ -3,7 +3,7 @@
     python tests/bench/refusal.py --model HOME/models/default --data DATA [--questions 50]
 
 A third of each set's documents is left out. Questions are answered by the eight best passages by words, re-
-ranked by the model, as the product does; the two numbers the score takes are logged for each question, then
+ranked by the model, as the product does; the numbers the score takes are logged for each question, then
 a logistic curve is fitted (and judged on questions left out of the fit, five-fold).
 """
 
@@ -69,9 +69,10 @@ def measure(engine: Engine, data: Path, name: str, count: int) -> list[dict[str,
             ranked = rank_evidence(engine, item.question, found, 4)
             if not ranked:
                 continue
-            ((_, relevance),) = SentenceIndex([e for e, _ in ranked]).best_for_question(item.question)
-            row = {"set": name, "found": not absent, "gain": ranked[0][1], "relevance": relevance}
-            rows.append({**row, "margin": ranked[0][1] - ranked[-1][1]})
+            ((_, relevance),) = SentenceIndex([w.evidence for w in ranked]).best_for_question(item.question)
+            best = ranked[0]
+            row = {"set": name, "found": not absent, "gain": best.gain, "odds": best.odds}
+            rows.append({**row, "relevance": relevance})
     return rows
 
 
@@ -93,7 +94,7 @@ def fit(inputs: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
 
 def judge(rows: list[dict[str, object]]) -> dict[str, object]:
     """Five-fold shares of right decisions, and the weights fitted on everything."""
-    inputs = torch.tensor([[r["gain"], r["relevance"]] for r in rows], dtype=torch.float64)
+    inputs = torch.tensor([[r["gain"], r["odds"], r["relevance"]] for r in rows], dtype=torch.float64)
     found = torch.tensor([float(bool(r["found"])) for r in rows], dtype=torch.float64)
     fold = torch.tensor(
         [i % 5 for i in torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]

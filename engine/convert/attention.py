@@ -1,0 +1,186 @@
+"""Stage `attention`: train the gates of the linear branches against the base with full attention.
+
+Loss for a text: KL divergence between the teacher's and the student's next-token distributions at sampled
+places, plus the distance of their residual streams, relative to the teacher's size. The student reads the
+text segment by segment and carries its state over without gradient, so gates learn to remember across
+segments.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.convert.checkpoints import load_checkpoint, save_checkpoint
+from engine.convert.data import read_lines
+from engine.convert.hybrid import Hybrid, Memory, Teacher
+from engine.convert.losses import LossLog
+from engine.errors import EngineError
+from engine.tokenizer import Tokenizer
+
+FIELDS = ("physics", "medical", "legal", "general")
+CHECKPOINT = "attention.checkpoint.safetensors"
+RESULT = "attention.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSettings:
+    """Settings of the attention stage. `mode` "parallel": a linear branch beside the window in every layer,
+    from zero; "alternate": in place of the window in every second layer.
+    """
+
+    steps: int = 300
+    length: int = 4096
+    segment: int = 1024
+    mode: str = "parallel"
+    rate: float = 3e-3
+    warmup: int = 10
+    decay: float = 0.3
+    stream_weight: float = 1.0
+    stream_every: int = 6
+    stride: int = 8
+    clip: float = 1.0
+    save_every: int = 20
+    spiking: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("parallel", "alternate"):
+            raise EngineError(f"unknown mode {self.mode!r}", "Choose parallel or alternate.", "bad_settings")
+
+
+def texts(data: Path, tokenizer: Tokenizer, length: int) -> Iterator[Tensor]:
+    """Pieces of `length` tokens of the long texts, one of each field in turn, over and over."""
+    while True:
+        readers = [_pieces(data / f"text_{name}.jsonl.xz", tokenizer, length) for name in FIELDS]
+        found = False
+        for turn in zip(*readers, strict=False):
+            found = True
+            yield from turn
+        if not found:
+            raise EngineError(f"no text of {length} tokens in every field", "Shorten --length.", "no_data")
+
+
+def _pieces(path: Path, tokenizer: Tokenizer, length: int) -> Iterator[Tensor]:
+    held: list[int] = []
+    for record in read_lines(path):
+        held += [tokenizer.separator_id, *tokenizer.encode(record["text"])]
+        while len(held) >= length:
+            yield torch.tensor(held[:length])
+            del held[:length]
+
+
+class Distiller:
+    """Teacher, student, optimiser and the steps done."""
+
+    def __init__(self, model: Path, settings: AttentionSettings, dtype: torch.dtype, device: str) -> None:
+        count = len(json.loads((model / "config.json").read_text("utf-8"))["windows"])
+        even = tuple(range(0, count, 2))
+        every, alone = (tuple(range(count)), ()) if settings.mode == "parallel" else (even, even)
+        self.settings, self.step = settings, 0
+        self.teacher = Teacher(model, None, dtype=dtype, device=device)
+        self.teacher.spiking = False
+        self.student = Hybrid(model, every, alone, dtype, device)
+        self.student.spiking = settings.spiking
+        self.named = self.student.branches.named_tensors()
+        self._optimizer = torch.optim.AdamW(self.named.values(), lr=settings.rate, weight_decay=0.0)
+
+    def train_on(self, ids: Tensor) -> float:
+        """One text; returns the mean KL divergence (nats a token)."""
+        s = self.settings
+        for group in self._optimizer.param_groups:
+            left = (s.steps - self.step) / max(s.steps * s.decay, 1.0)
+            group["lr"] = s.rate * min(1.0, (self.step + 1) / max(s.warmup, 1), left)
+        wanted = self.teacher.read(ids)
+        memory, total, parts = Memory(), 0.0, range(0, len(ids), s.segment)
+        self._optimizer.zero_grad()
+        for start in parts:
+            piece = slice(start, min(start + s.segment, len(ids)))
+            streams = self.student.segment(ids[piece], memory)
+            divergence, distance = self._losses(streams, [stream[piece] for stream in wanted])
+            ((divergence + s.stream_weight * distance) / len(parts)).backward()
+            total += float(divergence.detach()) / len(parts)
+        torch.nn.utils.clip_grad_norm_(self.named.values(), s.clip)
+        self._optimizer.step()
+        self.step += 1
+        return total
+
+    def _losses(self, given: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, Tensor]:
+        s = self.settings
+        truth = self.teacher.logits(wanted[-1][:: s.stride]).float().log_softmax(dim=-1)
+        said = self.student.logits(given[-1][:: s.stride]).float().log_softmax(dim=-1)
+        divergence = F.kl_div(said, truth, log_target=True, reduction="batchmean")
+        picked = range(s.stream_every, len(given), s.stream_every)
+        apart = [(given[i] - wanted[i]).square().mean() / wanted[i].square().mean() for i in picked]
+        return divergence, torch.stack(apart).mean() if apart else divergence.new_zeros(())
+
+    def save(self, folder: Path) -> None:
+        """The gates, as an adapter file and with all that is needed to go on."""
+        save_checkpoint(folder / CHECKPOINT, self.named, self._optimizer, {"step": self.step})
+        save_file({name: v.detach().cpu().contiguous() for name, v in self.named.items()}, folder / RESULT)
+
+    def resume(self, folder: Path) -> None:
+        """Go on from the checkpoint in `folder`, if there is one."""
+        self.step = load_checkpoint(folder / CHECKPOINT, self.named, self._optimizer).get("step", 0)
+
+
+def train(
+    model: Path,
+    data: Path,
+    work: Path,
+    settings: AttentionSettings,
+    device: str = "cpu",
+    stop_s: float | None = None,
+) -> Distiller:
+    """Train (or go on training) in `work` until `settings.steps`, or for `stop_s` seconds."""
+    work.mkdir(parents=True, exist_ok=True)
+    distiller = Distiller(model, settings, torch.bfloat16, device)
+    distiller.resume(work)
+    (work / "attention.settings.json").write_text(json.dumps(asdict(settings), indent=1), "utf-8")
+    log = LossLog(work / "attention.jsonl", "attention", distiller.step, settings.steps)
+    source = islice(texts(data, Tokenizer.load(model), settings.length), distiller.step, None)
+    started = time.monotonic()
+    for ids in source:
+        if distiller.step >= settings.steps or (stop_s is not None and time.monotonic() - started > stop_s):
+            break
+        loss = distiller.train_on(ids)
+        log.add(distiller.step, loss, len(ids))
+        if distiller.step % settings.save_every == 0:
+            distiller.save(work)
+    distiller.save(work)
+    return distiller
+
+
+def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The stage's command line."""
+    defaults = AttentionSettings()
+    stage = stages.add_parser("attention", help="train the gates of the linear attention branches")
+    stage.add_argument("--model", type=Path, required=True, help="prepared model folder")
+    stage.add_argument("--data", type=Path, required=True, help="folder of the training files")
+    stage.add_argument("--work", type=Path, required=True, help="folder for checkpoints and logs")
+    stage.add_argument("--mode", choices=("parallel", "alternate"), default=defaults.mode)
+    stage.add_argument("--device", default="cpu", help="cpu or cuda")
+    stage.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint to go on from")
+    for name in ("steps", "length", "segment", "seed"):
+        stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    stage.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    settings = AttentionSettings(
+        steps=options.steps,
+        length=options.length,
+        segment=options.segment,
+        mode=options.mode,
+        seed=options.seed,
+    )
+    stop_s = None if options.minutes is None else 60 * options.minutes
+    train(options.model, options.data, options.work, settings, options.device, stop_s)

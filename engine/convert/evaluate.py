@@ -1,0 +1,167 @@
+"""Stage `evaluate`: development answers by the product's own path, and perplexity along a text."""
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.answering import AnswerResult, answer, rank_evidence
+from engine.convert.data import EVAL_SETS, read_eval, read_lines
+from engine.convert.scoring import contains, exact, f1
+from engine.convert.trials import Trial, read_trials
+from engine.engine import Engine
+from engine.evidence import tokenizer_of
+from engine.state import ContextState
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateSettings:
+    """What is asked: `questions` a set, each of `passages` passages; `read` tokens of the set are read in
+    before (0: nothing); perplexity over the last 1,024 tokens before each of `places`.
+    """
+
+    sets: tuple[str, ...] = EVAL_SETS
+    questions: int = 40
+    passages: int = 3
+    read: int = 0
+    places: tuple[int, ...] = (2048, 8192)
+    seed: int = 0
+
+
+def ask(engine: Engine, trial: Trial, state: ContextState | None) -> AnswerResult:
+    """The product's answer to a trial."""
+    ranked = rank_evidence(engine, trial.question, trial.evidence, len(trial.evidence))
+    for event in answer(engine, state, trial.question, ranked):
+        if event.result is not None:
+            return event.result
+    raise RuntimeError("an answer ended without a result")
+
+
+def judge(trials: Sequence[Trial], results: Sequence[AnswerResult]) -> dict[str, float]:
+    """Shares over the trials: EM, F1 and containment of answers (a refusal scores 0), how often the right
+    passage was cited among those cited, refusals where nothing answers and answers where something does.
+    """
+    pairs = [(t, r, _plain(r.answer)) for t, r in zip(trials, results, strict=True)]
+    there = [(t, r, text) for t, r, text in pairs if t.gold is not None]
+    given = [(t, r) for t, r, _ in there if r.quotes]
+    absent = [r for t, r, _ in pairs if t.gold is None]
+    scores: dict[str, Sequence[float]] = {
+        "em": [exact(text, t.answers) for t, _, text in there],
+        "f1": [f1(text, t.answers) for t, _, text in there],
+        "contains": [contains(text, t.answers) for t, _, text in there],
+        "quote_contains": [any(contains(q.quote, t.answers) for q in r.quotes) for t, r, _ in there],
+        "citation_precision": [any(q.evidence_id == t.gold for q in r.quotes) for t, r in given],
+        "answered_when_there": [bool(r.quotes) for _, r, _ in there],
+        "short_answer": [text != " ".join(r.quotes[0].quote.split()) for _, r, text in there if r.quotes],
+        "refused_when_absent": [not r.quotes for r in absent],
+    }
+    shares = {name: round(sum(values) / len(values), 3) for name, values in scores.items() if values}
+    return {"there": len(there), "absent": len(absent), **shares}
+
+
+def _plain(text: str) -> str:
+    """An answer without its citation marks."""
+    return text.rsplit(" [", 1)[0]
+
+
+def read_in(engine: Engine, data: Path, name: str, tokens: int) -> ContextState:
+    """A state that has read `tokens` tokens of a set's passages, as an archive's would."""
+    tokenizer, state = tokenizer_of(engine), engine.new_state()
+    ids: list[int] = []
+    for item in read_eval(data, name)[0]:
+        ids += [tokenizer.separator_id, *tokenizer.encode(item.text)]
+        if len(ids) >= tokens:
+            break
+    for _ in engine.read(ids[:tokens], state):
+        pass
+    return state
+
+
+def answers(engine: Engine, data: Path, settings: EvaluateSettings) -> dict[str, dict[str, float]]:
+    """`judge` for every set, and the mean seconds a question."""
+    found = {}
+    for name in settings.sets:
+        trials = read_trials(data, name, settings.questions, settings.passages, settings.seed)
+        state = read_in(engine, data, name, settings.read) if settings.read else None
+        started = time.perf_counter()
+        results = []
+        for number, trial in enumerate(trials, start=1):
+            results.append(ask(engine, trial, state))
+            pace = (time.perf_counter() - started) / number
+            if number % 10 == 0:
+                left = pace * (len(trials) - number)
+                print(f"{name}: {number}/{len(trials)}, {left:.0f} s left", file=sys.stderr, flush=True)
+        found[name] = judge(trials, results) | {"s_a_question": round(pace, 2)}
+        print(name, found[name], file=sys.stderr, flush=True)
+    return found
+
+
+def perplexity(engine: Engine, data: Path, places: Iterable[int], seed: int = 0) -> dict[str, float]:
+    """Perplexity over the 1,024 tokens before each place, along one stream of long texts of all fields."""
+    tokenizer, state, found = tokenizer_of(engine), engine.new_state(), {}
+    last = max(places)
+    ids = _stream(data, tokenizer.separator_id, tokenizer.encode, last, seed)
+    for start in range(0, last, 1024):
+        piece = ids[start : start + 1024]
+        logits = engine.logits(piece, state)
+        if start + 1024 in places:
+            chosen = torch.log_softmax(logits[:-1], dim=-1).gather(1, torch.tensor(piece[1:])[:, None])
+            found[str(start + 1024)] = round(float(torch.exp(-chosen.mean())), 3)
+    return found
+
+
+def _stream(data: Path, separator: int, encode: Any, length: int, seed: int) -> list[int]:
+    texts = [r["text"] for r in read_lines(data / "text_physics.jsonl.xz")]
+    random.Random(seed).shuffle(texts)
+    ids: list[int] = []
+    for text in texts:
+        ids += [separator, *encode(text)]
+        if len(ids) >= length:
+            break
+    return ids[:length]
+
+
+def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The stage's command line."""
+    defaults = EvaluateSettings()
+    stage = stages.add_parser("evaluate", help="answers on the development sets, and perplexity")
+    stage.add_argument("--model", type=Path, required=True, help="prepared model folder or checkpoint")
+    stage.add_argument("--data", type=Path, required=True, help="folder of the development files")
+    stage.add_argument("--out", type=Path, required=True, help="JSON lines file to append the result to")
+    stage.add_argument("--name", required=True, help="what the model is called in the result")
+    stage.add_argument("--sets", nargs="*", default=list(defaults.sets), choices=EVAL_SETS)
+    stage.add_argument("--places", nargs="*", type=int, default=list(defaults.places))
+    stage.add_argument("--dense", action="store_true", help="without spike coding")
+    for name in ("questions", "passages", "read", "seed"):
+        stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    stage.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    settings = EvaluateSettings(
+        tuple(options.sets),
+        options.questions,
+        options.passages,
+        options.read,
+        tuple(options.places),
+        options.seed,
+    )
+    engine = Engine.load(options.model, spiking=False if options.dense else "auto")
+    result: dict[str, Any] = {"name": options.name, "spiking": engine.spiking, "settings": asdict(settings)}
+    result |= {"backend": engine.backend, "fingerprint": engine.fingerprint[:12]}
+    result["answers"] = answers(engine, options.data, settings) if settings.sets else {}
+    if settings.places:
+        result["perplexity"] = perplexity(engine, options.data, settings.places, settings.seed)
+    if engine.last_run is not None:
+        result["spikes_per_channel"] = engine.last_run.spikes_per_channel
+        result["silent_share"] = engine.last_run.silent_share
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with options.out.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")

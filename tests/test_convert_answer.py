@@ -1,0 +1,250 @@
+"""Training to answer: groups as they are used, gradients, overfitting, resuming, merging."""
+
+import json
+import lzma
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from engine import Engine
+from engine.convert.answer import AnswerSettings, Trainer, batches, loss_of, rate_at, train
+from engine.convert.data import Passage, Question
+from engine.convert.examples import IGNORE, Branch, GroupSettings, GroupSource, build
+from engine.convert.student import MASKED, AdaptedLinear, Spiked, Student, attend, visible
+from engine.grounded import grounded_prompt
+from engine.lora import merge
+from engine.tokenizer import Tokenizer
+from kernels.spike import decode_counts, encode_counts
+from tests.tiny import SETTINGS, tiny_model_dir
+
+PASSAGES = [
+    Passage(f"p{i}", f"Lease {i}", "leases", f"Tenant {i} pays {i}00 euro a month.") for i in range(8)
+]
+ASKED = [
+    Question(p.cid, "s", "human", f"What pays tenant {i}?", (f"{i}00 euro",), 0, 2)
+    for i, p in enumerate(PASSAGES)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model_dir(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    return Tokenizer.load(folder)
+
+
+def _student(folder, rank=8, dtype=torch.float32):
+    return Student(folder, rank, 1, dtype)
+
+
+def _wide(folder, tmp_path):
+    """The tiny model with a window that no group exceeds."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"windows": [1024] * SETTINGS["num_layers"]}), "utf-8"
+    )
+    for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    return tmp_path
+
+
+def _group(tokenizer, *branches):
+    return build(tokenizer, PASSAGES[:2], branches or [Branch("What pays tenant 1?", "100 euro", 1)])
+
+
+def test_a_branch_reads_as_the_product_prompts(tokenizer):
+    group = _group(tokenizer)
+    prompt = grounded_prompt(tokenizer, [(p.title, p.text) for p in PASSAGES[:2]], "What pays tenant 1?")
+    assert group.ids[: len(prompt)].tolist() == prompt
+    assert tokenizer.decode(group.ids[len(prompt) :].tolist()) == " 100 euro [2]"
+    assert group.positions.tolist() == list(range(len(group)))
+
+
+def test_only_answers_are_learned_and_expected_questions_a_little(tokenizer):
+    plain, expected = Branch("What pays tenant 1?", "100 euro", 1), Branch("Why?", "no", 0, expected=True)
+    group = _group(tokenizer, plain, expected)
+    for number, branch in ((1, plain), (2, expected)):
+        places = (group.branch == number).nonzero().flatten()
+        learned = [int(group.targets[i]) for i in places if group.weights[i] == 1.0]
+        wanted = tokenizer.encode(f" {branch.answer}") + tokenizer.encode(f" [{branch.passage + 1}]")
+        assert learned == [*wanted, tokenizer.separator_id]
+        assert any(0 < group.weights[i] < 1 for i in places) == branch.expected
+    assert (group.targets[group.branch == 0] == IGNORE).all()
+
+
+def test_a_long_answer_does_not_teach_to_stop(tokenizer):
+    group = _group(tokenizer, Branch("Why?", "because " * 80, 0))
+    assert tokenizer.separator_id not in group.targets.tolist()
+
+
+def test_a_refusal_is_learned_for_what_the_passages_lack(tokenizer):
+    group = _group(tokenizer, Branch("Who painted it?", None))
+    learned = group.targets[group.weights == 1.0].tolist()
+    assert tokenizer.decode(learned) == " not found"
+
+
+def test_a_branch_sees_the_trunk_and_itself_alone(tokenizer):
+    group = _group(tokenizer, Branch("What pays tenant 1?", "100 euro", 1), Branch("Why?", "no", 0))
+    seen = visible(group) > MASKED / 2
+    second = int((group.branch == 2).nonzero()[0])
+    assert seen[second, group.branch == 0].all()
+    assert not seen[second, group.branch == 1].any()
+    assert not seen[second, second + 1 :].any()
+    assert group.positions[second] == int((group.branch == 0).sum())
+
+
+def test_branches_give_the_logits_of_their_own_prompts(folder, tokenizer):
+    student = _student(folder)
+    one, two = Branch("What pays tenant 1?", "100 euro", 1), Branch("Why so much?", "no", 0)
+    both, alone = _group(tokenizer, one, two), _group(tokenizer, two)
+    joined = student.logits(student([both])[both.branch == 2])
+    single = student.logits(student([alone])[alone.branch == 1])
+    # Float32 sums in another order: far below 1e-4 over 3 layers; a rounded spike count may flip.
+    assert (joined - single).abs().median() < 1e-4
+
+
+def test_the_student_computes_what_the_engine_computes(folder, tokenizer, tmp_path):
+    wide = _wide(folder, tmp_path)
+    group = _group(tokenizer)
+    engine = Engine.load(wide, dtype="float32")
+    expected = engine.hidden(group.ids.tolist())
+    given = _student(wide)([group]).detach()
+    # A sum in another order can flip a rounding to the next count, which then moves the rest of the stream.
+    assert ((given - expected).abs() < 1e-4).float().mean() > 0.9
+    assert (given - expected).norm() < 0.02 * expected.norm()
+
+
+def test_spikes_round_forward_and_pass_gradients_straight_through():
+    x = torch.randn(5, 16, requires_grad=True)
+    y = Spiked.apply(x, 2.0, torch.float32)
+    assert torch.allclose(y, decode_counts(*encode_counts(x.detach(), 2.0)))
+    upstream = torch.randn(5, 16)
+    y.backward(upstream)
+    assert torch.equal(x.grad, upstream)
+
+
+def test_gradients_of_the_adapted_product_are_those_of_autograd():
+    draw = torch.Generator().manual_seed(0)
+    shapes = ((7, 12), (9, 12), (3, 12), (9, 3))
+    parts = [
+        torch.randn(s, dtype=torch.float64, generator=draw, requires_grad=i != 1)
+        for i, s in enumerate(shapes)
+    ]
+    assert torch.autograd.gradcheck(AdaptedLinear.apply, parts)
+    x, weight, down, up = parts
+    assert torch.allclose(AdaptedLinear.apply(*parts), x @ (weight + up @ down).T)
+
+
+def test_plain_products_attend_as_the_fused_kernel_does():
+    q, k, v = torch.randn(4, 9, 8), torch.randn(2, 9, 8), torch.randn(2, 9, 8)
+    mask = torch.zeros(9, 9).masked_fill_(~torch.ones(9, 9, dtype=torch.bool).tril(), MASKED)
+    wide = [x.repeat_interleave(2, 0) for x in (k, v)]
+    expected = torch.nn.functional.scaled_dot_product_attention(q, *wide, attn_mask=mask)
+    assert torch.allclose(attend(q, k, v, mask), expected, atol=1e-5)
+
+
+def test_training_overfits_eight_examples(folder, tokenizer):
+    torch.manual_seed(0)
+    settings = AnswerSettings(steps=45, rank=16, first_layer=0, rate=2e-2, warmup=2)
+    trainer = Trainer(Student(folder, 16, 0, torch.float32), settings)
+    groups = [
+        build(tokenizer, [p], [Branch(q.question, q.answers[0])])
+        for p, q in zip(PASSAGES, ASKED, strict=True)
+    ]
+    first = trainer.train_on(groups)
+    for _ in range(44):
+        last = trainer.train_on(groups)
+    assert last < 0.1 < first
+
+
+def test_merged_adapters_compute_what_unmerged_ones_do(folder, tokenizer, tmp_path):
+    student = _dense(folder)
+    draw = torch.Generator().manual_seed(1)
+    for value in student.adapters.parameters():
+        value.data = torch.randn(value.shape, generator=draw) * 0.1
+    tensors = load_file(folder / "model.safetensors")
+    merge(tensors, {name: value.detach() for name, value in student.adapters.named_tensors().items()})
+    merged = _wide(folder, tmp_path)
+    save_file(tensors, merged / "model.safetensors")
+    group = _group(tokenizer)
+    unmerged, whole, untrained = (m([group]).detach() for m in (student, _dense(merged), _dense(folder)))
+    # Merging rounds to 8 bits a row once more, half a percent of a weight: little beside the adapters.
+    assert (whole - unmerged).norm() < 0.1 * (unmerged - untrained).norm()
+
+
+def _dense(folder):
+    student = Student(folder, 4, 0, torch.float32)
+    student.spiking = False
+    return student
+
+
+def test_the_learning_rate_warms_up_holds_and_falls_to_zero():
+    settings = AnswerSettings(steps=100, warmup=10, decay=0.2, rate=1.0)
+    assert [rate_at(step, settings) for step in (0, 9, 50, 79)] == [0.1, 1.0, 1.0, 1.0]
+    assert rate_at(90, settings) == pytest.approx(0.5)
+
+
+def _data(folder):
+    folder.mkdir()
+    rows = [{"cid": p.cid, "title": p.title, "doc": p.doc, "text": p.text} for p in PASSAGES]
+    asked = [
+        {"cid": q.cid, "kind": q.kind, "question": q.question, "answers": list(q.answers), "spec": 2}
+        for q in ASKED
+    ]
+    asked.append({"cid": "p0", "kind": "unanswerable-neg", "question": "What pays tenant 5?", "answers": []})
+    for name, lines in (("contexts", rows), ("qa_train", asked)):
+        with lzma.open(folder / f"{name}.jsonl.xz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    return folder
+
+
+def test_groups_come_in_the_same_order_from_the_same_seed_and_hold_refusals(tokenizer):
+    held = {p.cid: p for p in PASSAGES}
+    settings = GroupSettings(several=0.5, earlier=0.5)
+
+    def draw(seed):
+        source = iter(GroupSource(tokenizer, held, ASKED, settings, seed))
+        return [next(source).ids.tolist() for _ in range(30)]
+
+    assert draw(3) == draw(3) != draw(4)
+    text = " ".join(tokenizer.decode(ids) for ids in draw(3))
+    assert "Answer: not found" in text
+    assert "[3] Lease" in text
+
+
+def test_a_stopped_run_goes_on_as_if_never_stopped(folder, tmp_path):
+    data = _data(tmp_path / "data")
+    settings = AnswerSettings(steps=6, batch_tokens=150, rank=4, first_layer=0, warmup=2, save_every=1)
+    torch.manual_seed(0)
+    train(folder, data, tmp_path / "whole", settings)
+    train(folder, data, tmp_path / "parts", settings, stop_s=0.0)
+    for _ in range(40):
+        if train(folder, data, tmp_path / "parts", settings, stop_s=0.01).step == 6:
+            break
+    curves = []
+    for name in ("whole", "parts"):
+        lines = (tmp_path / name / "answer.jsonl").read_text("utf-8").splitlines()
+        curves.append([(json.loads(line)["step"], json.loads(line)["loss"]) for line in lines])
+    assert [step for step, _ in curves[0]] == [1, 2, 3, 4, 5, 6]
+    assert curves[0] == curves[1]
+
+
+def test_batches_hold_about_the_wanted_tokens(tokenizer):
+    group = _group(tokenizer)
+    (first, second) = list(batches(iter([group] * 5), 2 * len(group)))
+    assert (len(first), len(second)) == (2, 2)
+
+
+def test_the_loss_counts_weighted_targets_only(folder, tokenizer):
+    student = _student(folder)
+    group = _group(
+        tokenizer, Branch("Who?", None), Branch("What pays tenant 1?", "100 euro", 1, expected=True)
+    )
+    loss, answers = loss_of(student, [group])
+    assert loss.requires_grad
+    assert answers > 0
+    assert SETTINGS["vocab_size"] == student.logits(student([group])).shape[-1]
