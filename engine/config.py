@@ -10,15 +10,39 @@ FULL_ATTENTION = -1
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryConfig:
+    """Softmax attention over the whole context by blocks of `block` keys (MoBA, arXiv 2502.13189): a query
+    sees its own block and `topk - 1` earlier ones; None is all of them.
+    """
+
+    block: int
+    topk: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SparseStateConfig:
+    """Sparse state expansion (arXiv 2507.16577) over the gated delta rule: `heads` heads, one shared state
+    and `partitions` others, of which each token reads and writes `active`.
+    """
+
+    heads: int
+    partitions: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
 class LayerConfig:
     """Attention branches of one layer.
 
     `window`: keys seen besides the query's own (FULL_ATTENTION for all, None for no softmax branch);
-    `linear`: a gated linear attention branch; both together run in parallel and are summed.
+    `linear`: a gated linear attention branch; both together run in parallel and are summed. `memory`: a
+    softmax branch by blocks, alone; `sparse`: sparse state expansion beside a window, both normalised.
     """
 
     window: int | None
     linear: bool
+    memory: MemoryConfig | None = None
+    sparse: SparseStateConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,19 +26,18 @@ def moba_attention(
     """`moba_reference` for queries [H, T, D] (float32 or float64) that lie in one block -> [T, H, D].
 
     `own` [2, Hk, N, D]: keys and values of that block up to the last query, the last T being the queries'
-    own. `parts`: all earlier blocks in order; `means` [Hk, B, D] of their keys. Products are taken in the
-    keys' dtype, sums in the queries'.
+    own. `parts`: all earlier blocks in order; `means` [Hk, B, D] of their keys, not looked at if `topk` is
+    None. Products are taken in the keys' dtype, sums in the queries'.
     """
     heads, length, dim = q.shape
     kv_heads = own.shape[1]
     running = _Running(heads * length, q)
     scaled = (q * dim**-0.5).to(own.dtype).view(kv_heads, -1, dim)
     _attend_own(q, own, running)
-    count = means.shape[1]
-    if count and (topk is None or topk > count):
+    if topk is None or topk > means.shape[1]:
         for part in parts:
             _attend_all(scaled, part.load(), running)
-    elif count and topk is not None and topk > 1:
+    elif topk > 1:
         chosen = _choose(q, means, topk - 1)
         first = 0
         for part in parts:
