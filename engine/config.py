@@ -7,6 +7,7 @@ from typing import Any
 from engine.errors import ModelError
 
 FULL_ATTENTION = -1
+KEY_GATE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,25 @@ class SpikeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertConfig:
+    """Mixture of experts in the feed-forward part of `layers`: `active` of `count` routed experts a token,
+    and `shared` ones for every token, each `width` wide.
+    """
+
+    count: int
+    active: int
+    shared: int
+    width: int
+    layers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything that fixes a model's arithmetic; `gate_rank` 0 is a gate of one full matrix."""
+    """Everything that fixes a model's arithmetic.
+
+    `gate_rank` 0 is a gate of one full matrix, KEY_GATE one tied to the key (decay = 1 - key, queries and
+    keys through a sigmoid). `learned_sinks`: learnable tokens before every context.
+    """
 
     model_type: str
     vocab_size: int
@@ -79,6 +97,8 @@ class ModelConfig:
     gate_normalizer: float
     layers: tuple[LayerConfig, ...]
     spike: SpikeConfig | None
+    learned_sinks: int = 0
+    experts: ExpertConfig | None = None
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
@@ -94,25 +114,38 @@ class ModelConfig:
         """Number of layers."""
         return len(self.layers)
 
-    def parameter_count(self) -> int:
-        """Weights of the dense decoder, gates left out."""
+    def parameter_count(self, active: bool = False) -> int:
+        """Weights of the decoder, gates left out; with `active` those that one token meets."""
         attention = self.hidden_size * self.head_dim * (2 * self.num_heads + 2 * self.num_kv_heads)
-        feed_forward = 3 * self.hidden_size * self.intermediate_size
         tables = self.vocab_size * self.hidden_size * (1 if self.tie_embeddings else 2)
-        return self.num_layers * (attention + feed_forward + 2 * self.hidden_size) + tables + self.hidden_size
+        total = self.num_layers * (attention + 2 * self.hidden_size) + tables + self.hidden_size
+        mixed, width = 0, 3 * self.hidden_size
+        if self.experts is not None:
+            e, mixed = self.experts, len(self.experts.layers)
+            total += mixed * (width * e.width * (e.shared + (e.active if active else e.count)))
+            total += mixed * self.hidden_size * e.count
+        return total + (self.num_layers - mixed) * width * self.intermediate_size
 
     def describe(self) -> str:
         """One line for people."""
         windows = {layer.window for layer in self.layers if layer.window is not None}
         parts = [f"{self.parameter_count() / 1e6:.0f} M parameters", f"{self.num_layers} layers"]
         if FULL_ATTENTION in windows:
-            parts.append("full attention")
-        elif windows:
-            sizes = ", ".join(f"{w:,}" for w in sorted(windows))
+            full = sum(layer.window == FULL_ATTENTION for layer in self.layers)
+            parts.append("full attention" + (f" in {full} layers" if full < self.num_layers else ""))
+        if sizes := ", ".join(f"{w:,}" for w in sorted(windows - {FULL_ATTENTION})):
             parts.append(f"sliding window {sizes}" + (f" with {self.sinks} sinks" if self.sinks else ""))
+        if self.learned_sinks:
+            parts.append(f"{self.learned_sinks} learned sinks")
         linear = sum(layer.linear for layer in self.layers)
         if linear:
             parts.append(f"gated linear attention in {linear} layers")
+        if self.experts is not None:
+            e, used = self.experts, self.parameter_count(active=True) / 1e6
+            parts.append(
+                f"{e.active} of {e.count} experts + {e.shared} shared in {len(e.layers)} layers, "
+                f"{used:.0f} M active"
+            )
         parts.append(f"spike-coded activations, k = {self.spike.k:g}" if self.spike else "dense activations")
         return f"{self.model_type}: " + ", ".join(parts)
 

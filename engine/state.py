@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import StateError
+from engine.sinks import LearnedSinks
 from engine.window_cache import Rotary, WindowCache
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ FORMAT = "engram-state-1"
 @dataclass(slots=True)
 class LayerState:
     """One layer's memory: a window of keys and values, and the matrix of gated linear attention [Hk, K, V]
-    float32.
+    float32. `sinks` are the model's, shared by all states and not saved.
     """
 
     window: WindowCache | None
     linear: Tensor | None
+    sinks: LearnedSinks | None = None
 
 
 class ContextState:
@@ -59,6 +61,7 @@ class ContextState:
             LayerState(
                 layer.window.clone(self._rotary) if layer.window is not None else None,
                 layer.linear.clone() if layer.linear is not None else None,
+                layer.sinks,
             )
             for layer in self.layers
         ]
