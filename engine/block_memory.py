@@ -41,11 +41,26 @@ class BlockMemory:
         self._means = torch.empty(heads, 0, dim, device=device)
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, rotary: Rotary, *, dense: bool, memory_only: bool
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        rotary: Rotary,
+        *,
+        position: int,
+        dense: bool = False,
+        memory_only: bool = False,
     ) -> Tensor | None:
         """Append k, v [Hk, T, D] and return the heads [T, H, D] of queries q [H, T, D], all float32 and
-        unrotated; None with `memory_only`. `dense`: every block is seen.
+        unrotated; None with `memory_only`. `dense`: every block is seen. StateError if the memory cannot
+        grow, or did not once before, which leaves it behind the context's `position`.
         """
+        if position != self.length:
+            raise StateError(
+                f"the state stopped in the middle of a text: {self.length} of {position} tokens",
+                "Load it again from where it was saved.",
+                "state_damaged",
+            )
         block, count, outputs = self.kind.block, k.shape[1], []
         stop = 0
         while stop < count:
@@ -105,9 +120,7 @@ class BlockMemory:
 
     def _twin(self) -> "BlockMemory":
         _, heads, _, dim = self._open.shape
-        return BlockMemory(
-            heads, dim, self.kind, self._open.dtype, self._pool.settings, self._open.device
-        )
+        return BlockMemory(heads, dim, self.kind, self._open.dtype, self._pool.settings, self._open.device)
 
     def _look(self, q: Tensor, dense: bool) -> Tensor:
         """Heads [T, H, D] of rotated queries whose keys are the last ones of the open page."""

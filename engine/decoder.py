@@ -6,12 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.block_memory import BlockMemory
 from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
 from engine.config import LayerConfig, ModelConfig
 from engine.moe import add_routed
 from engine.sinks import LearnedSinks
+from engine.sparse_state import expand_state
+from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
-from engine.weights import Gates, LayerWeights, ModelWeights
+from engine.weights import Gates, LayerWeights, ModelWeights, SparseState
 from engine.window_cache import Rotary, WindowCache
 from kernels.gla import gla_chunked
 from kernels.rotary import rotate
@@ -40,6 +43,7 @@ class Decoder:
             SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if coded else DenseCoder(cache_dtype, coder.ops)
         )
         self.cache_dtype = cache_dtype
+        self.spill = SpillSettings.default()
         self.rotary = Rotary(config.head_dim, config.rope_theta)
         self._prelude: ContextState | None = None
 
@@ -56,13 +60,23 @@ class Decoder:
                     self._coder.true_positions,
                 )  # fmt: skip
             linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
+            if layer.sparse is not None:
+                linear = torch.zeros(1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim)
             if prelude is None:
-                layers.append(LayerState(window, linear))
+                layers.append(LayerState(window, linear, blocks=self._block_memory(layer)))
                 continue
             before = prelude.layers[i]
             linear = before.linear.clone() if before.linear is not None else None
             layers.append(LayerState(window, linear, before.sinks))
         return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
+
+    def _block_memory(self, layer: LayerConfig) -> BlockMemory | None:
+        if layer.memory is None:
+            return None
+        c = self.config
+        limit = self.spill.share(sum(other.memory is not None for other in c.layers))
+        shape = c.num_kv_heads, c.head_dim
+        return BlockMemory(*shape, layer.memory, self.cache_dtype, limit, self.weights.norm.device)
 
     def _read_sinks(self) -> ContextState:
         """The state after the learned sinks; read once, for they depend on no text."""
@@ -98,22 +112,27 @@ class Decoder:
         stop: int | None = None,
         tap: Tap | None = None,
         output: bool = True,
+        dense: bool = False,
     ) -> Tensor | None:
         """Read `ids` [T] into `state`; returns the residual stream [T, d] float32 before the final norm.
 
         `stop` ends after that many layers. `tap` receives (layers done, the stream) after each layer. With
         `output` false the last layer only fills its memory and None is returned: all that reading needs.
+        With `dense` a memory by blocks shows all of them, not only the chosen.
         """
         hidden = self.embed(ids)
         layers = self.weights.layers if stop is None else self.weights.layers[:stop]
         for i, layer in enumerate(layers):
             memory_only = not output and i == len(layers) - 1
-            heads = self._attend(
-                layer, self.config.layers[i], hidden, state.layers[i], state.tokens_read, memory_only
-            )
+            kind, memory = self.config.layers[i], state.layers[i]
+            beside = self._sparse(layer, kind, hidden, memory)
+            heads = self._attend(layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
             if heads is None:
                 break
-            self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
+            if layer.sparse is None or beside is None:
+                self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
+            else:
+                self._add_halves(layer, layer.sparse, heads, beside, hidden)
             self._feed_forward(layer, hidden)
             if tap is not None:
                 tap(i + 1, hidden)
@@ -135,6 +154,27 @@ class Decoder:
         if entering is not None:
             add_routed(self._coder, self.config, layer, entering, hidden)
 
+    def _sparse(
+        self, layer: LayerWeights, kind: LayerConfig, hidden: Tensor, memory: LayerState
+    ) -> Tensor | None:
+        """Heads [T, H D] of the sparse states, which take in the tokens; None where a layer has none."""
+        if layer.sparse is None or kind.sparse is None or memory.linear is None:
+            return None
+        eps = self.config.norm_eps
+        qkv = self._coder.linear(layer.sparse.qkv, self._coder.norm(hidden, layer.attn_norm, eps))
+        normed = F.rms_norm(hidden, (hidden.shape[-1],), layer.attn_norm, eps)
+        heads, memory.linear = expand_state(layer.sparse, kind.sparse, qkv, normed, memory.linear, eps)
+        return heads
+
+    def _add_halves(
+        self, layer: LayerWeights, sparse: SparseState, window: Tensor, beside: Tensor, hidden: Tensor
+    ) -> None:
+        """Add the mean of what the sparse states and the window give, each normalised."""
+        pairs = (sparse.out, beside, sparse.merge_norm), (layer.out, window, sparse.window_norm)
+        for out, heads, norm in pairs:
+            given = self._coder.linear(out, self._coder.plain(heads))
+            hidden.add_(F.rms_norm(given, norm.shape, norm, self.config.norm_eps), alpha=0.5)
+
     def _attend(
         self,
         layer: LayerWeights,
@@ -143,6 +183,7 @@ class Decoder:
         memory: LayerState,
         position: int,
         memory_only: bool,
+        dense: bool,
     ) -> Tensor | None:
         """Outputs of all heads [T, H D] before the output projection; None if only the memory was to be
         filled.
@@ -157,7 +198,11 @@ class Decoder:
             q = F.rms_norm(q, (c.head_dim,), layer.q_norm, c.norm_eps)
             k = F.rms_norm(k, (c.head_dim,), layer.k_norm, c.norm_eps)
         heads: Tensor | None = None
-        if memory.window is not None:
+        if memory.blocks is not None:
+            heads = memory.blocks.attend(
+                q, k, v, self.rotary, position=position, dense=dense, memory_only=memory_only
+            )
+        elif memory.window is not None:
             heads = self._window(q, k, v, memory, memory.window, position, memory_only)
         elif memory.sinks is not None:
             heads = memory.sinks.read(q, k, v, self.rotary, self.cache_dtype)

@@ -28,17 +28,19 @@ class SpillSettings:
     folder: Path
 
     @classmethod
-    def default(cls, folder: Path | None = None) -> Self:
-        """$ENGRAM_MEMORY_MB and $ENGRAM_SPILL_DIR, else 1 GiB and `folder`, else the system's place for
-        temporary files; StateError if the first is no number.
+    def default(cls) -> Self:
+        """$ENGRAM_MEMORY_MB, else 1 GiB; $ENGRAM_SPILL_DIR, else the states below $ENGRAM_HOME, else the
+        system's place for temporary files. StateError if the first is no number.
         """
         given = os.environ.get("ENGRAM_MEMORY_MB", "")
         if given and not given.isdecimal():
             raise StateError(
                 f"ENGRAM_MEMORY_MB = {given!r} is not a whole number of megabytes", "Correct or unset it."
             )
-        place = os.environ.get("ENGRAM_SPILL_DIR") or folder or tempfile.gettempdir()
-        return cls(int(given) << 20 if given else DEFAULT_LIMIT, Path(place))
+        home = os.environ.get("ENGRAM_HOME")
+        usual = Path(home).expanduser() / "states" if home else tempfile.gettempdir()
+        folder = Path(os.environ.get("ENGRAM_SPILL_DIR") or usual)
+        return cls(int(given) << 20 if given else DEFAULT_LIMIT, folder)
 
     def share(self, layers: int) -> "SpillSettings":
         """What one of so many layers may use."""

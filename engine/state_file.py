@@ -1,4 +1,4 @@
-"""A saved state on disk: safetensors written piece by piece, so that large memories never lie twice in RAM."""
+"""A saved state on disk: safetensors written piece by piece, so that a large memory is never twice in RAM."""
 
 import json
 import os
@@ -44,21 +44,21 @@ def write_tensors(path: Path, named: Mapping[str, Tensor | Page], meta: Mapping[
             os.close(folder)
 
 
-def open_pages(path: Path, checksums: Mapping[str, int], block: int) -> dict[str, Page]:
+def open_pages(path: Path, marks: Mapping[str, tuple[int, int]]) -> dict[str, Page]:
     """The named tensors of a saved state as pages that stay in its file; each is read once and verified.
 
-    KeyError, ValueError or OSError if they are not there.
+    `marks`: checksum and number of blocks of each. KeyError, ValueError or OSError if they are not there.
     """
-    if not checksums:
+    if not marks:
         return {}
     file = open(path, "rb", buffering=0)  # noqa: SIM115 (the pages keep it open)
     size = int.from_bytes(file.read(8), "little")
     header = json.loads(file.read(size))
     pages: dict[str, Page] = {}
-    for name, crc in checksums.items():
+    for name, (crc, blocks) in marks.items():
         spec = header[name]
         shape, start = tuple(spec["shape"]), 8 + size + spec["data_offsets"][0]
-        page = FilePage(file, start, shape, DTYPES[spec["dtype"]], shape[2] // block, crc)
+        page = FilePage(file, start, shape, DTYPES[spec["dtype"]], blocks, crc)
         page.load()
         pages[name] = page
     return pages

@@ -52,6 +52,28 @@ class Experts:
 
 
 @dataclass(frozen=True, slots=True)
+class SparseState:
+    """Sparse state expansion of one layer (golden README 7.2): `qkv` [3 H D, d]; the low-rank steps `low`
+    [2 D, d], `up_q` and `up_k` [H D, D]; float32 `gates` [4 H, d] (decay, then write strength), `decay` and
+    `bias` [2 H], `router` [N, d]; `norm` [D] of its heads, `out` [d, H D]; norms [d] of what it and the
+    window give.
+    """
+
+    qkv: Linear
+    low: Tensor
+    up_q: Tensor
+    up_k: Tensor
+    gates: Tensor
+    decay: Tensor
+    bias: Tensor
+    router: Tensor
+    norm: Tensor
+    out: Linear
+    merge_norm: Tensor
+    window_norm: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class LayerWeights:
     """One layer: `qkv` [(H + 2 Hk) D, d], `out` [d, H D], `gate_up` [2 I, d], `down` [d, I]; norms of queries
     and keys [D] where the family has them. Beside routed `experts`, `gate_up` and `down` are the shared ones.
@@ -67,6 +89,7 @@ class LayerWeights:
     q_norm: Tensor | None = None
     k_norm: Tensor | None = None
     experts: Experts | None = None
+    sparse: SparseState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.config import ConfigReader, ModelConfig
-from engine.families import engram, gla_swa, gla_swa_moe, llama, qwen
+from engine.families import engram, gla_swa, gla_swa_moe, llama, qwen, sse_swa_moba
 
 if TYPE_CHECKING:
     import torch
@@ -28,4 +28,5 @@ FAMILIES = {
     "llama": Family(llama.parse, llama.load),
     "qwen2": Family(qwen.parse_qwen2, qwen.load),
     "qwen3": Family(qwen.parse_qwen3, qwen.load),
+    "sse_swa_moba": Family(sse_swa_moba.parse, sse_swa_moba.load),
 }

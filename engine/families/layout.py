@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from engine.coding import Linear
-from engine.config import KEY_GATE, ModelConfig
+from engine.config import KEY_GATE, ModelConfig, SparseStateConfig
 from engine.errors import ModelError
-from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source
+from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source, SparseState
 from kernels.int8 import Excess, quantize_groups
 
 SCALES = ".weight_quantizer.scales"
@@ -76,6 +76,9 @@ class _Layout:
     def layer(self, index: int) -> LayerWeights:
         c, base = self._config, f"model.layers.{index}."
         attn, mlp, width = f"{base}{self._names.attention}.", f"{base}mlp.", c.intermediate_size
+        kind, beside = c.layers[index].sparse, attn
+        if kind is not None:
+            attn += "swa_"
         mixed = c.experts is not None and index in c.experts.layers
         if c.experts is not None and mixed:
             mlp, width = mlp + "shared_experts.", c.experts.shared * c.experts.width
@@ -102,6 +105,7 @@ class _Layout:
             q_norm=self.norm(attn + "q_norm", c.head_dim) if c.qk_norm else None,
             k_norm=self.norm(attn + "k_norm", c.head_dim) if c.qk_norm else None,
             experts=self._experts(base + "mlp.") if mixed else None,
+            sparse=self._sparse(beside, kind) if kind is not None else None,
         )
 
     def _experts(self, mlp: str) -> Experts:
@@ -113,6 +117,28 @@ class _Layout:
             self._source.take(mlp + "router.weight", c.experts.count, c.hidden_size).float(),
             tuple(self.dense(Part(name + "gate_up_proj", 2 * width, c.hidden_size)) for name in names),
             tuple(self.dense(Part(name + "down_proj", c.hidden_size, width)) for name in names),
+        )
+
+    def _sparse(self, attn: str, kind: SparseStateConfig) -> SparseState:
+        c, source = self._config, self._source
+        d, dim, heads = c.hidden_size, c.head_dim, 2 * c.num_heads
+        width = c.num_heads * dim
+        q, k, v = (Part(f"{attn}sse_{name}_proj", width, d) for name in "qkv")
+        low, up = ([f"{attn}lora_{name}_proj.{step}" for name in "qk"] for step in (0, 1))
+        gates = [source.take(f"{attn}sse_{name}_proj.weight", heads, d).float() for name in "ab"]
+        return SparseState(
+            qkv=self._linear(q, k, v),
+            low=self.dense(*(Part(name, dim, d) for name in low)).weight,
+            up_q=self.dense(Part(up[0], width, dim)).weight,
+            up_k=self.dense(Part(up[1], width, dim)).weight,
+            gates=torch.cat(gates),
+            decay=-source.take(attn + "A_log", heads).float().exp(),
+            bias=source.take(attn + "dt_bias", heads).float(),
+            router=source.take(attn + "sse_e_proj.weight", kind.partitions, d).float(),
+            norm=self.norm(attn + "sse_o_norm", dim),
+            out=self._linear(Part(attn + "sse_o_proj", d, width)),
+            merge_norm=self.norm(attn + "sse_merge_norm", d),
+            window_norm=self.norm(attn + "swa_merge_norm", d),
         )
 
     def norm(self, name: str, width: int) -> Tensor:

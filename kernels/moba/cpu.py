@@ -127,7 +127,7 @@ def _attend_chosen(scaled: Tensor, part: Part, rows: Tensor, blocks: Tensor, run
 
     A pair is one block of one key/value head; pairs that about as many queries chose are computed together.
     """
-    kv_heads, per_head, dim = scaled.shape
+    _, per_head, dim = scaled.shape
     both = part.load().to(scaled.device).unflatten(2, (part.blocks, -1))
     size = both.shape[3]
     flat = scaled.reshape(-1, dim)
