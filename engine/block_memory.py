@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.config import MemoryConfig
+from engine.config import LayerConfig, ModelConfig
 from engine.errors import StateError
+from engine.sparse_config import MemoryConfig
 from engine.spill import Page, SpillPool, SpillSettings
 from engine.window_cache import Rotary
-from kernels.moba import TensorPart, moba_attention
+from kernels.moba import Part, TensorPart, moba_attention
 from kernels.rotary import rotate
 
 SLACK = 256
@@ -126,7 +127,7 @@ class BlockMemory:
         """Heads [T, H, D] of rotated queries whose keys are the last ones of the open page."""
         block = self.kind.block
         earlier = (self._fill - 1) // block
-        parts = [*self.pages]
+        parts: list[Part] = [*self.pages]
         own = self._open[:, :, earlier * block : self._fill]
         if earlier:
             parts.append(TensorPart(self._open[:, :, : earlier * block], earlier))
@@ -162,3 +163,13 @@ class BlockMemory:
             self._fill = 0
             if page.ram_nbytes:
                 self._open = torch.empty_like(self._open)
+
+
+def block_memory(
+    config: ModelConfig, layer: LayerConfig, spill: SpillSettings, dtype: torch.dtype, device: torch.device
+) -> BlockMemory | None:
+    """An empty memory for a layer, with its share of what all layers may hold in RAM; None if it has none."""
+    if layer.memory is None:
+        return None
+    share = spill.share(sum(other.memory is not None for other in config.layers))
+    return BlockMemory(config.num_kv_heads, config.head_dim, layer.memory, dtype, share, device)

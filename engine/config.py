@@ -5,29 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ModelError
+from engine.sparse_config import MemoryConfig, SparseStateConfig, describe_branches
 
 FULL_ATTENTION = -1
 KEY_GATE = -1
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryConfig:
-    """Softmax attention over the whole context by blocks of `block` keys (MoBA, arXiv 2502.13189): a query
-    sees its own block and `topk - 1` earlier ones; None is all of them.
-    """
-
-    block: int
-    topk: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SparseStateConfig:
-    """Sparse state expansion (arXiv 2507.16577) over the gated delta rule: one shared state and `partitions`
-    others, of which each token reads and writes `active`.
-    """
-
-    partitions: int
-    active: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +27,13 @@ class LayerConfig:
 
     def state_bytes(self, config: "ModelConfig", element_bytes: int) -> int:
         """Bytes of the sparse states, the same at any length of context."""
-        if self.sparse is None:
-            return 0
-        return 4 * (1 + self.sparse.partitions) * config.num_heads * config.head_dim**2
+        sparse = self.sparse
+        return 0 if sparse is None else sparse.state_bytes(config.num_heads, config.head_dim)
 
     def growth_bytes_per_token(self, config: "ModelConfig", element_bytes: int) -> int:
-        """Bytes that a token adds to the memory by blocks: its key and value of `element_bytes` a number,
-        and its share of the block's mean key in float32.
-        """
-        if self.memory is None:
-            return 0
+        """Bytes that a token adds to a memory by blocks, whose keys take `element_bytes` a number."""
         width = config.num_kv_heads * config.head_dim
-        index = 0 if self.memory.topk is None else -(-4 * width // self.memory.block)
-        return 2 * width * element_bytes + index
+        return 0 if self.memory is None else self.memory.growth_bytes_per_token(width, element_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +114,11 @@ class ModelConfig:
             e, mixed = self.experts, len(self.experts.layers)
             total += mixed * (width * e.width * (e.shared + (e.active if active else e.count)))
             total += mixed * self.hidden_size * e.count
-        sparse = sum(self._sparse_count(layer.sparse) for layer in self.layers if layer.sparse is not None)
-        return total + sparse + (self.num_layers - mixed) * width * self.intermediate_size
-
-    def _sparse_count(self, kind: SparseStateConfig) -> int:
-        """What sparse states add to a layer's window: q, k, v, output, two steps of low rank, gates, router
-        and norms.
-        """
-        width = self.num_heads * self.head_dim
-        low = 2 * self.head_dim * (self.hidden_size + width)
-        gates = 4 * self.num_heads * (self.hidden_size + 1) + kind.partitions * self.hidden_size
-        return 4 * self.hidden_size * width + low + gates + 2 * self.hidden_size + self.head_dim
+        shape = self.hidden_size, self.num_heads, self.head_dim
+        total += sum(
+            layer.sparse.parameter_count(*shape) for layer in self.layers if layer.sparse is not None
+        )
+        return total + (self.num_layers - mixed) * width * self.intermediate_size
 
     def describe(self) -> str:
         """One line for people."""
@@ -165,7 +134,7 @@ class ModelConfig:
         linear = sum(layer.linear for layer in self.layers)
         if linear:
             parts.append(f"gated linear attention in {linear} layers")
-        parts.extend(self._describe_sparse())
+        parts += describe_branches([x.memory for x in self.layers], [x.sparse for x in self.layers])
         if self.experts is not None:
             e, used = self.experts, self.parameter_count(active=True) / 1e6
             parts.append(
@@ -174,21 +143,6 @@ class ModelConfig:
             )
         parts.append(f"spike-coded activations, k = {self.spike.k:g}" if self.spike else "dense activations")
         return f"{self.model_type}: " + ", ".join(parts)
-
-    def _describe_sparse(self) -> list[str]:
-        """Sparse states and memories by blocks, for people."""
-        parts = []
-        sparse = [layer.sparse for layer in self.layers if layer.sparse is not None]
-        if sparse:
-            kind = sparse[0]
-            parts.append(f"sparse states ({kind.active} of {kind.partitions}) in {len(sparse)} layers")
-        memories = [layer.memory for layer in self.layers if layer.memory is not None]
-        chosen = [memory for memory in memories if memory.topk is not None]
-        if chosen:
-            parts.append(f"{chosen[0].topk} blocks of {chosen[0].block:,} keys seen in {len(chosen)} layers")
-        if len(memories) > len(chosen):
-            parts.append(f"all keys in {len(memories) - len(chosen)}")
-        return parts
 
 
 def parse_config(raw: Mapping[str, Any], quantised: bool = False) -> ModelConfig:

@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.block_memory import BlockMemory
+from engine.block_memory import block_memory
 from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
 from engine.config import LayerConfig, ModelConfig
 from engine.moe import add_routed
 from engine.sinks import LearnedSinks
-from engine.sparse_state import expand_state
+from engine.sparse_state import add_halves, sparse_heads
 from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
-from engine.weights import Gates, LayerWeights, ModelWeights, SparseState
+from engine.weights import Gates, LayerWeights, ModelWeights
 from engine.window_cache import Rotary, WindowCache
 from kernels.gla import gla_chunked
 from kernels.rotary import rotate
@@ -62,21 +62,14 @@ class Decoder:
             linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
             if layer.sparse is not None:
                 linear = torch.zeros(1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim)
+            blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.weights.norm.device)
             if prelude is None:
-                layers.append(LayerState(window, linear, blocks=self._block_memory(layer)))
+                layers.append(LayerState(window, linear, blocks=blocks))
                 continue
             before = prelude.layers[i]
             linear = before.linear.clone() if before.linear is not None else None
             layers.append(LayerState(window, linear, before.sinks))
         return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
-
-    def _block_memory(self, layer: LayerConfig) -> BlockMemory | None:
-        if layer.memory is None:
-            return None
-        c = self.config
-        limit = self.spill.share(sum(other.memory is not None for other in c.layers))
-        shape = c.num_kv_heads, c.head_dim
-        return BlockMemory(*shape, layer.memory, self.cache_dtype, limit, self.weights.norm.device)
 
     def _read_sinks(self) -> ContextState:
         """The state after the learned sinks; read once, for they depend on no text."""
@@ -125,14 +118,14 @@ class Decoder:
         for i, layer in enumerate(layers):
             memory_only = not output and i == len(layers) - 1
             kind, memory = self.config.layers[i], state.layers[i]
-            beside = self._sparse(layer, kind, hidden, memory)
+            beside, memory.linear = sparse_heads(self._coder, self.config, layer, kind, hidden, memory.linear)
             heads = self._attend(layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
             if heads is None:
                 break
-            if layer.sparse is None or beside is None:
-                self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
+            if beside is not None:
+                add_halves(self._coder, self.config, layer, heads, beside, hidden)
             else:
-                self._add_halves(layer, layer.sparse, heads, beside, hidden)
+                self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
             self._feed_forward(layer, hidden)
             if tap is not None:
                 tap(i + 1, hidden)
@@ -153,27 +146,6 @@ class Decoder:
         self._coder.add_linear(layer.down, inner, hidden)
         if entering is not None:
             add_routed(self._coder, self.config, layer, entering, hidden)
-
-    def _sparse(
-        self, layer: LayerWeights, kind: LayerConfig, hidden: Tensor, memory: LayerState
-    ) -> Tensor | None:
-        """Heads [T, H D] of the sparse states, which take in the tokens; None where a layer has none."""
-        if layer.sparse is None or kind.sparse is None or memory.linear is None:
-            return None
-        eps = self.config.norm_eps
-        qkv = self._coder.linear(layer.sparse.qkv, self._coder.norm(hidden, layer.attn_norm, eps))
-        normed = F.rms_norm(hidden, (hidden.shape[-1],), layer.attn_norm, eps)
-        heads, memory.linear = expand_state(layer.sparse, kind.sparse, qkv, normed, memory.linear, eps)
-        return heads
-
-    def _add_halves(
-        self, layer: LayerWeights, sparse: SparseState, window: Tensor, beside: Tensor, hidden: Tensor
-    ) -> None:
-        """Add the mean of what the sparse states and the window give, each normalised."""
-        pairs = (sparse.out, beside, sparse.merge_norm), (layer.out, window, sparse.window_norm)
-        for out, heads, norm in pairs:
-            given = self._coder.linear(out, self._coder.plain(heads))
-            hidden.add_(F.rms_norm(given, norm.shape, norm, self.config.norm_eps), alpha=0.5)
 
     def _attend(
         self,

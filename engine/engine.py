@@ -182,11 +182,9 @@ class Engine:
         dense: bool = False,
     ) -> Iterator[int]:
         """Read `prompt_ids` into `state`, then yield new tokens until a stop token (not yielded; default:
-        end of text).
-
-        `temperature` 0 is greedy. Tokens yielded have been read into the state, except the last. `dense`: new
-        tokens see every block of a memory by blocks, as the released SpikingBrain-2.0 code has it, instead of
-        the chosen ones, as reading has it.
+        end of text). `temperature` 0 is greedy.
+        Tokens yielded have been read into the state, except the last. `dense`: they see every block of a
+        memory by blocks, as in the released SpikingBrain-2.0 code, not the chosen ones.
         """
         state = self.new_state() if state is None else self._own(state)
         stops = self._stops(stop_ids)

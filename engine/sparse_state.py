@@ -4,9 +4,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.config import SparseStateConfig
-from engine.weights import SparseState
+from engine.coding import Coder
+from engine.config import LayerConfig, ModelConfig
+from engine.sparse_config import SparseStateConfig
+from engine.weights import LayerWeights, SparseState
 from kernels.delta import delta_chunked
+
+
+def sparse_heads(
+    coder: Coder, config: ModelConfig, layer: LayerWeights, kind: LayerConfig, hidden: Tensor,
+    states: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
+    """Heads [T, H D] of a layer's sparse states and the states after the stream `hidden` [T, d]; without such
+    a branch None and what was given.
+    """
+    if layer.sparse is None or kind.sparse is None or states is None:
+        return None, states
+    qkv = coder.linear(layer.sparse.qkv, coder.norm(hidden, layer.attn_norm, config.norm_eps))
+    normed = F.rms_norm(hidden, (hidden.shape[-1],), layer.attn_norm, config.norm_eps)
+    return expand_state(layer.sparse, kind.sparse, qkv, normed, states, config.norm_eps)
+
+
+def add_halves(
+    coder: Coder, config: ModelConfig, layer: LayerWeights, window: Tensor, beside: Tensor, hidden: Tensor
+) -> None:
+    """Add to the stream the mean of what sparse states and window [T, H D] give, each normalised."""
+    sparse = layer.sparse
+    assert sparse is not None
+    for out, heads, norm in (
+        (sparse.out, beside, sparse.merge_norm),
+        (layer.out, window, sparse.window_norm),
+    ):
+        given = coder.linear(out, coder.plain(heads))
+        hidden.add_(F.rms_norm(given, norm.shape, norm, config.norm_eps), alpha=0.5)
 
 
 def expand_state(

@@ -117,7 +117,7 @@ class ContextState:
             ),
             "pages": json.dumps({name: (page.crc, page.blocks) for name, page in pages.items()}),
         }
-        write_tensors(Path(path), self.tensors() | pages, meta)
+        write_tensors(Path(path), {**self.tensors(), **pages}, meta)
 
     @staticmethod
     def load(path: str | os.PathLike[str], engine: "Engine") -> "ContextState":

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from engine.coding import Linear
-from engine.config import KEY_GATE, ModelConfig, SparseStateConfig
+from engine.config import KEY_GATE, ModelConfig
 from engine.errors import ModelError
+from engine.sparse_config import SparseStateConfig
 from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source, SparseState
 from kernels.int8 import Excess, quantize_groups
 

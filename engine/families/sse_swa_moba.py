@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.config import (
-    SILENT,
-    ConfigReader,
-    LayerConfig,
-    MemoryConfig,
-    ModelConfig,
-    SparseStateConfig,
-)
+from engine.config import SILENT, ConfigReader, LayerConfig, ModelConfig
 from engine.errors import ModelError
+from engine.sparse_config import MemoryConfig, SparseStateConfig
 
 if TYPE_CHECKING:
     import torch

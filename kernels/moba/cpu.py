@@ -52,7 +52,8 @@ class _Running:
     """Softmax sums so far of each row (head, query): maximum, sum of weights, weighted values."""
 
     def __init__(self, rows: int, like: Tensor) -> None:
-        self.top = like.new_full((rows,), float("-inf"))
+        # Finite, so that a row which has seen nothing yet gives no inf - inf.
+        self.top = like.new_full((rows,), torch.finfo(like.dtype).min)
         self.total = like.new_zeros(rows)
         self.mixed = like.new_zeros(rows, like.shape[-1])
 
