@@ -35,8 +35,10 @@ class BlockMemory:
         self.kind = kind
         self.length = 0
         self.pages: list[Page] = []
-        self._pool = SpillPool(settings)
-        self._page = kind.block * settings.page_blocks(2 * heads * kind.block * dim * dtype.itemsize)
+        block_bytes = 2 * heads * kind.block * dim * dtype.itemsize
+        blocks = settings.page_blocks(block_bytes)
+        self._page = blocks * kind.block
+        self._pool = SpillPool(settings, blocks * block_bytes)
         self._open = torch.empty(2, heads, 0, dim, dtype=dtype, device=device)
         self._fill = 0
         self._means = torch.empty(heads, 0, dim, device=device)
@@ -113,7 +115,7 @@ class BlockMemory:
         expected = self.length // block if self.kind.topk is not None else 0
         if len(shapes) > 1 or len(kinds) > 1 or not whole or means.shape[1] < expected:
             raise StateError("the saved keys and values do not fit this model", code="state_damaged")
-        self.pages = [self._pool.count(page) for page in pages]
+        self.pages = [self._pool.adopt(page) for page in pages]
         device = self._open.device
         self._open = opened.to(device, copy=True)
         self._means = means[:, :expected].to(device, copy=True)

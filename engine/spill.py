@@ -4,6 +4,7 @@ import errno
 import mmap
 import os
 import tempfile
+import weakref
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from engine.errors import StateError
 
 DEFAULT_LIMIT = 1 << 30
 PAGE_BYTES = 16 << 20
+DELETES_OPEN_FILES = os.name != "nt"
 OPEN_SHARE = 4
-"""One in so many bytes of the limit is left to the page that is being filled."""
+"""One in so many bytes of the limit is for the page that is being filled, but a block at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,34 @@ class RamPage:
         return self._both
 
 
+class SharedFile:
+    """An open file, closed when the last page that lies in it is gone."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        weakref.finalize(self, file.close)
+
+
 class FilePage:
-    """The same in a file, mapped for as long as somebody looks at it; its checksum is verified once."""
+    """The same in a file, mapped for as long as somebody looks at it; its checksum is verified once.
+
+    `borrowed`: the file is a saved state, which its owner may delete.
+    """
 
     ram_nbytes = 0
 
     def __init__(
-        self, file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: torch.dtype, blocks: int, crc: int
+        self,
+        file: SharedFile,
+        offset: int,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        blocks: int,
+        crc: int,
+        borrowed: bool = False,
     ) -> None:
         self._file, self._offset = file, offset
+        self.borrowed = borrowed
         self._verified = False
         self.shape, self.dtype, self.blocks, self.crc = shape, dtype, blocks, crc
 
@@ -104,7 +125,10 @@ class FilePage:
         skip = self._offset % mmap.ALLOCATIONGRANULARITY
         try:
             mapped = mmap.mmap(
-                self._file.fileno(), skip + self.nbytes, access=mmap.ACCESS_COPY, offset=self._offset - skip
+                self._file.file.fileno(),
+                skip + self.nbytes,
+                access=mmap.ACCESS_COPY,
+                offset=self._offset - skip,
             )
         except (OSError, ValueError) as error:
             raise _damaged(str(error)) from error
@@ -123,10 +147,11 @@ Page = RamPage | FilePage
 class SpillPool:
     """Keeps pages; its file vanishes with the last page in it, and with the process if that crashes."""
 
-    def __init__(self, settings: SpillSettings) -> None:
+    def __init__(self, settings: SpillSettings, open_bytes: int) -> None:
+        """`open_bytes`: what the page that is being filled may take of the limit."""
         self.settings = settings
-        self._free = settings.limit_bytes - settings.limit_bytes // OPEN_SHARE
-        self._file: BinaryIO | None = None
+        self._free = settings.limit_bytes - open_bytes
+        self._file: SharedFile | None = None
         self._end = 0
 
     def keep(self, both: Tensor, blocks: int) -> Page:
@@ -135,14 +160,16 @@ class SpillPool:
         """
         page = RamPage(both, blocks)
         if page.nbytes <= self._free:
-            return self.count(page)
+            return self.adopt(page)
         both = both.cpu().contiguous()
         offset = self._write(both)
         assert self._file is not None
         return FilePage(self._file, offset, page.shape, page.dtype, blocks, checksum(both))
 
-    def count(self, page: Page) -> Page:
-        """Count a page that is kept already, by another state perhaps."""
+    def adopt(self, page: Page) -> Page:
+        """Keep a page of another state or of a saved one; copied only where open files cannot be deleted."""
+        if isinstance(page, FilePage) and page.borrowed and not DELETES_OPEN_FILES:
+            return self.keep(page.load().clone(), page.blocks)
         self._free -= page.ram_nbytes
         return page
 
@@ -151,11 +178,12 @@ class SpillPool:
         try:
             if self._file is None:
                 self.settings.folder.mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=self.settings.folder, buffering=0)  # noqa: SIM115
-            self._file.seek(offset)
+                folder = self.settings.folder
+                self._file = SharedFile(tempfile.TemporaryFile(dir=folder, buffering=0))  # noqa: SIM115
+            self._file.file.seek(offset)
             left = raw_bytes(both)
             while left:
-                left = left[self._file.write(left) :]
+                left = left[self._file.file.write(left) :]
         except OSError as error:
             raise self._refused(error) from error
         self._end = offset + both.numel() * both.element_size()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.spill import FilePage, Page, raw_bytes
+from engine.spill import FilePage, Page, SharedFile, raw_bytes
 
 NAMES = {
     torch.float64: "F64",
@@ -51,14 +51,14 @@ def open_pages(path: Path, marks: Mapping[str, tuple[int, int]]) -> dict[str, Pa
     """
     if not marks:
         return {}
-    file = open(path, "rb", buffering=0)  # noqa: SIM115 (the pages keep it open)
-    size = int.from_bytes(file.read(8), "little")
-    header = json.loads(file.read(size))
+    held = SharedFile(open(path, "rb", buffering=0))  # noqa: SIM115
+    size = int.from_bytes(held.file.read(8), "little")
+    header = json.loads(held.file.read(size))
     pages: dict[str, Page] = {}
     for name, (crc, blocks) in marks.items():
         spec = header[name]
         shape, start = tuple(spec["shape"]), 8 + size + spec["data_offsets"][0]
-        page = FilePage(file, start, shape, DTYPES[spec["dtype"]], blocks, crc)
+        page = FilePage(held, start, shape, DTYPES[spec["dtype"]], blocks, crc, borrowed=True)
         page.load()
         pages[name] = page
     return pages

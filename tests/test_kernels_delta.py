@@ -1,5 +1,7 @@
 """The gated delta rule: recurrence and chunked form against the reference tensors and each other."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -61,7 +63,7 @@ def test_the_state_carries_over_from_call_to_call(cuts):
     *parts, state = _random(150, 7)
     whole, final = delta_chunked(*parts, state)
     pieces = []
-    for start, stop in zip(cuts, cuts[1:]):
+    for start, stop in pairwise(cuts):
         out, state = delta_chunked(*(part[:, start:stop] for part in parts), state)
         pieces.append(out)
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-11, atol=1e-12)
@@ -101,9 +103,12 @@ def test_nothing_read_leaves_the_state():
 def test_the_number_of_steps_does_not_follow_the_number_of_tokens(monkeypatch):
     """Only chunks are looped over: the recurrence is left to single tokens."""
     calls = []
-    monkeypatch.setattr(
-        "kernels.delta.cpu.delta_recurrent", lambda *a: calls.append(a) or delta_recurrent(*a)
-    )
+
+    def counted(*parts):
+        calls.append(parts)
+        return delta_recurrent(*parts)
+
+    monkeypatch.setattr("kernels.delta.cpu.delta_recurrent", counted)
     *parts, state = _random(2)
     delta_chunked(*parts, state)
     assert not calls

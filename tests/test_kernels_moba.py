@@ -1,5 +1,7 @@
 """Block attention: formula and fast path against the reference tensors; parts, cuts and what is fetched."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -28,7 +30,7 @@ def _fast(q, k, v, block, topk, per_part=2, chunk=10**6, part=TensorPart):
         start, stop = stop, min((stop // block + 1) * block, k.shape[1], stop + chunk)
         own = start // block
         cuts = [*range(0, own, per_part), own]
-        parts = [part(both[:, :, a * block : b * block], b - a) for a, b in zip(cuts, cuts[1:])]
+        parts = [part(both[:, :, a * block : b * block], b - a) for a, b in pairwise(cuts)]
         means = k[:, : own * block].unflatten(1, (own, block)).mean(dim=2)
         piece = q[:, start - first : stop - first]
         outputs.append(moba_attention(piece, both[:, :, own * block : stop], parts, means, topk))
