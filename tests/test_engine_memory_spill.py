@@ -40,11 +40,18 @@ def spill(engine, tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture
-def state(engine, spill):
+@pytest.fixture(scope="module")
+def read(engine, tmp_path_factory):
+    """A state that has read all of IDS."""
+    engine.decoder.spill = SpillSettings(LIMIT, tmp_path_factory.mktemp("read"))
     state = engine.new_state()
     engine.hidden(IDS, state)
     return state
+
+
+@pytest.fixture
+def state(read, spill):
+    return read.clone()
 
 
 def _blocks(state):
