@@ -61,7 +61,8 @@ class Decoder:
                 )  # fmt: skip
             linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
             if layer.sparse is not None:
-                linear = torch.zeros(1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim)
+                shape = 1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim
+                linear = torch.zeros(shape, device=self.weights.norm.device)
             blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.weights.norm.device)
             if prelude is None:
                 layers.append(LayerState(window, linear, blocks=blocks))

@@ -46,7 +46,8 @@ class PlainSparseModel:
 
     def _softmax_inputs(self, base: str, x: Tensor) -> list[Tensor]:
         q, k, v = (self._heads(self._linear(f"{base}{name}_proj", x)) for name in "qkv")
-        q, k = self._norm(q, base + "q_norm"), self._norm(k, base + "k_norm")
+        if self.a["qk_norm"]:
+            q, k = self._norm(q, base + "q_norm"), self._norm(k, base + "k_norm")
         return [rotated(q, self.a["rope_theta"]), rotated(k, self.a["rope_theta"]), v]
 
     def _blocks(self, base: str, x: Tensor, layer: int) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from golden import DATA
 from safetensors.torch import load_file, save_file
+from sse_plain import PlainSparseModel
 
 from engine import Engine
 from engine.config import parse_config
@@ -192,6 +193,17 @@ def test_biases_and_a_head_of_its_own_load(tmp_path):
             tensors[name.replace("weight", "bias")] = torch.zeros(len(tensors[name]))
     raw = TINY | {"tie_word_embeddings": False, "attn": TINY["attn"] | {"qkv_bias": True}}
     torch.testing.assert_close(_engine(tmp_path, raw, tensors).logits(ids), expected, rtol=0, atol=1e-5)
+
+
+def test_without_norms_of_queries_and_keys(tmp_path):
+    tensors = load_file(FOLDER / "model.safetensors")
+    tensors = {
+        name: t for name, t in tensors.items() if not name.endswith(("q_norm.weight", "k_norm.weight"))
+    }
+    plain = _engine(tmp_path, TINY | {"attn": TINY["attn"] | {"qk_norm": False}}, tensors)
+    ids = torch.randint(0, 256, (70,), generator=torch.Generator().manual_seed(2)).tolist()
+    expected = PlainSparseModel(tmp_path).logits(ids)
+    torch.testing.assert_close(plain.logits(ids), expected, rtol=0, atol=3e-4)
 
 
 def _engine(folder, raw, tensors):

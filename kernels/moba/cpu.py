@@ -32,7 +32,7 @@ def moba_attention(
     heads, length, dim = q.shape
     kv_heads = own.shape[1]
     running = _Running(heads * length, q)
-    scaled = (q * dim**-0.5).to(own.dtype).view(kv_heads, -1, dim)
+    scaled = (q * dim**-0.5).to(own.dtype).reshape(kv_heads, -1, dim)
     _attend_own(q, own, running)
     if topk is None or topk > means.shape[1]:
         for part in parts:
