@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ModelError
+from engine.sparse_config import MemoryConfig, SparseStateConfig, describe_branches
 
 FULL_ATTENTION = -1
+KEY_GATE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +16,24 @@ class LayerConfig:
     """Attention branches of one layer.
 
     `window`: keys seen besides the query's own (FULL_ATTENTION for all, None for no softmax branch);
-    `linear`: a gated linear attention branch; both together run in parallel and are summed.
+    `linear`: a gated linear attention branch; both together run in parallel and are summed. `memory`: a
+    softmax branch by blocks, alone; `sparse`: sparse state expansion beside a window, both normalised.
     """
 
     window: int | None
     linear: bool
+    memory: MemoryConfig | None = None
+    sparse: SparseStateConfig | None = None
+
+    def state_bytes(self, config: "ModelConfig", element_bytes: int) -> int:
+        """Bytes of the sparse states, the same at any length of context."""
+        sparse = self.sparse
+        return 0 if sparse is None else sparse.state_bytes(config.num_heads, config.head_dim)
+
+    def growth_bytes_per_token(self, config: "ModelConfig", element_bytes: int) -> int:
+        """Bytes that a token adds to a memory by blocks, whose keys take `element_bytes` a number."""
+        width = config.num_kv_heads * config.head_dim
+        return 0 if self.memory is None else self.memory.growth_bytes_per_token(width, element_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +50,24 @@ class SpikeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertConfig:
+    """Mixture of experts in the feed-forward part of `layers`: `active` of `count` routed experts a token,
+    and `shared` ones for every token, each `width` wide.
+    """
+
+    count: int
+    active: int
+    shared: int
+    width: int
+    layers: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything that fixes a model's arithmetic; `gate_rank` 0 is a gate of one full matrix. `grounded`:
+    """Everything that fixes a model's arithmetic.
+
+    `gate_rank` 0 is a gate of one full matrix, KEY_GATE one tied to the key (decay = 1 - key, queries and
+    keys through a sigmoid). `learned_sinks`: learnable tokens before every context. `grounded`:
     trained to answer from passages in the form of `engine.grounded`.
     """
 
@@ -58,6 +89,8 @@ class ModelConfig:
     layers: tuple[LayerConfig, ...]
     spike: SpikeConfig | None
     grounded: bool = False
+    learned_sinks: int = 0
+    experts: ExpertConfig | None = None
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
@@ -73,25 +106,43 @@ class ModelConfig:
         """Number of layers."""
         return len(self.layers)
 
-    def parameter_count(self) -> int:
-        """Weights of the dense decoder, gates left out."""
+    def parameter_count(self, active: bool = False) -> int:
+        """Weights of the decoder, gates left out; with `active` those that one token meets."""
         attention = self.hidden_size * self.head_dim * (2 * self.num_heads + 2 * self.num_kv_heads)
-        feed_forward = 3 * self.hidden_size * self.intermediate_size
         tables = self.vocab_size * self.hidden_size * (1 if self.tie_embeddings else 2)
-        return self.num_layers * (attention + feed_forward + 2 * self.hidden_size) + tables + self.hidden_size
+        total = self.num_layers * (attention + 2 * self.hidden_size) + tables + self.hidden_size
+        mixed, width = 0, 3 * self.hidden_size
+        if self.experts is not None:
+            e, mixed = self.experts, len(self.experts.layers)
+            total += mixed * (width * e.width * (e.shared + (e.active if active else e.count)))
+            total += mixed * self.hidden_size * e.count
+        shape = self.hidden_size, self.num_heads, self.head_dim
+        total += sum(
+            layer.sparse.parameter_count(*shape) for layer in self.layers if layer.sparse is not None
+        )
+        return total + (self.num_layers - mixed) * width * self.intermediate_size
 
     def describe(self) -> str:
         """One line for people."""
         windows = {layer.window for layer in self.layers if layer.window is not None}
         parts = [f"{self.parameter_count() / 1e6:.0f} M parameters", f"{self.num_layers} layers"]
         if FULL_ATTENTION in windows:
-            parts.append("full attention")
-        elif windows:
-            sizes = ", ".join(f"{w:,}" for w in sorted(windows))
+            full = sum(layer.window == FULL_ATTENTION for layer in self.layers)
+            parts.append("full attention" + (f" in {full} layers" if full < self.num_layers else ""))
+        if sizes := ", ".join(f"{w:,}" for w in sorted(windows - {FULL_ATTENTION})):
             parts.append(f"sliding window {sizes}" + (f" with {self.sinks} sinks" if self.sinks else ""))
+        if self.learned_sinks:
+            parts.append(f"{self.learned_sinks} learned sinks")
         linear = sum(layer.linear for layer in self.layers)
         if linear:
             parts.append(f"gated linear attention in {linear} layers")
+        parts += describe_branches([x.memory for x in self.layers], [x.sparse for x in self.layers])
+        if self.experts is not None:
+            e, used = self.experts, self.parameter_count(active=True) / 1e6
+            parts.append(
+                f"{e.active} of {e.count} experts + {e.shared} shared in {len(e.layers)} layers, "
+                f"{used:.0f} M active"
+            )
         parts.append(f"spike-coded activations, k = {self.spike.k:g}" if self.spike else "dense activations")
         return f"{self.model_type}: " + ", ".join(parts)
 

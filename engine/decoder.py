@@ -6,8 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.block_memory import block_memory
 from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
 from engine.config import LayerConfig, ModelConfig
+from engine.moe import add_routed
+from engine.sinks import LearnedSinks
+from engine.sparse_state import add_halves, sparse_heads
+from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
 from engine.window_cache import Rotary, WindowCache
@@ -38,13 +43,16 @@ class Decoder:
             SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if coded else DenseCoder(cache_dtype, coder.ops)
         )
         self.cache_dtype = cache_dtype
+        self.spill = SpillSettings.default()
         self.rotary = Rotary(config.head_dim, config.rope_theta)
+        self._prelude: ContextState | None = None
 
     def new_state(self, fingerprint: str) -> ContextState:
-        """A state that has read nothing."""
+        """A state that has read nothing (the learned sinks, where the model has them, left their trace)."""
         c = self.config
+        prelude = self._read_sinks() if c.learned_sinks else None
         layers = []
-        for layer in c.layers:
+        for i, layer in enumerate(c.layers):
             window = None
             if layer.window is not None:
                 window = WindowCache(
@@ -52,12 +60,41 @@ class Decoder:
                     self._coder.true_positions,
                 )  # fmt: skip
             linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
-            layers.append(LayerState(window, linear))
+            if layer.sparse is not None:
+                shape = 1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim
+                linear = torch.zeros(shape, device=self.weights.norm.device)
+            blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.weights.norm.device)
+            if prelude is None:
+                layers.append(LayerState(window, linear, blocks=blocks))
+                continue
+            before = prelude.layers[i]
+            linear = before.linear.clone() if before.linear is not None else None
+            layers.append(LayerState(window, linear, before.sinks))
         return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
 
+    def _read_sinks(self) -> ContextState:
+        """The state after the learned sinks; read once, for they depend on no text."""
+        if self._prelude is None:
+            c = self.config
+            layers = [
+                LayerState(
+                    None,
+                    torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None,
+                    LearnedSinks() if layer.window is not None else None,
+                )
+                for layer in c.layers
+            ]
+            state = ContextState("", layers, torch.zeros(c.hidden_size), self.rotary)
+            with torch.inference_mode():
+                self.forward(torch.arange(-c.learned_sinks, 0), state, output=False)
+            self._prelude = state
+        return self._prelude
+
     def embed(self, ids: Tensor) -> Tensor:
-        """float32 [T, d] of int64 ids [T]."""
+        """float32 [T, d] of int64 ids [T]; those below zero are the learned sinks, the last of them -1."""
         table = self.weights.embedding
+        if self.weights.sinks is not None and len(ids) and int(ids[0]) < 0:
+            return self.weights.sinks[ids]
         rows = table.weight[ids].float()
         return rows if table.scale is None else rows.mul_(table.scale[ids][:, None])
 
@@ -69,26 +106,28 @@ class Decoder:
         stop: int | None = None,
         tap: Tap | None = None,
         output: bool = True,
+        dense: bool = False,
     ) -> Tensor | None:
         """Read `ids` [T] into `state`; returns the residual stream [T, d] float32 before the final norm.
 
         `stop` ends after that many layers. `tap` receives (layers done, the stream) after each layer. With
         `output` false the last layer only fills its memory and None is returned: all that reading needs.
+        With `dense` a memory by blocks shows all of them, not only the chosen.
         """
         hidden = self.embed(ids)
         layers = self.weights.layers if stop is None else self.weights.layers[:stop]
         for i, layer in enumerate(layers):
             memory_only = not output and i == len(layers) - 1
-            heads = self._attend(
-                layer, self.config.layers[i], hidden, state.layers[i], state.tokens_read, memory_only
-            )
+            kind, memory = self.config.layers[i], state.layers[i]
+            beside, memory.linear = sparse_heads(self._coder, self.config, layer, kind, hidden, memory.linear)
+            heads = self._attend(layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
             if heads is None:
                 break
-            self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
-            inner = self._coder.gated(
-                layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps)
-            )
-            self._coder.add_linear(layer.down, inner, hidden)
+            if beside is not None:
+                add_halves(self._coder, self.config, layer, heads, beside, hidden)
+            else:
+                self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
+            self._feed_forward(layer, hidden)
             if tap is not None:
                 tap(i + 1, hidden)
         state.tokens_read += len(ids)
@@ -99,6 +138,16 @@ class Decoder:
         normed = F.rms_norm(hidden, (hidden.shape[-1],), self.weights.norm, self.config.norm_eps)
         return self._head.linear(self.weights.head, self._head.plain(normed))
 
+    def _feed_forward(self, layer: LayerWeights, hidden: Tensor) -> None:
+        """Add the feed-forward part's output to the stream [T, d]."""
+        entering = hidden.clone() if layer.experts is not None else None
+        inner = self._coder.gated(
+            layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps)
+        )
+        self._coder.add_linear(layer.down, inner, hidden)
+        if entering is not None:
+            add_routed(self._coder, self.config, layer, entering, hidden)
+
     def _attend(
         self,
         layer: LayerWeights,
@@ -107,6 +156,7 @@ class Decoder:
         memory: LayerState,
         position: int,
         memory_only: bool,
+        dense: bool,
     ) -> Tensor | None:
         """Outputs of all heads [T, H D] before the output projection; None if only the memory was to be
         filled.
@@ -121,46 +171,65 @@ class Decoder:
             q = F.rms_norm(q, (c.head_dim,), layer.q_norm, c.norm_eps)
             k = F.rms_norm(k, (c.head_dim,), layer.k_norm, c.norm_eps)
         heads: Tensor | None = None
-        if memory.window is not None:
-            heads = self._window(q, k, v, memory.window, position, memory_only)
+        if memory.blocks is not None:
+            heads = memory.blocks.attend(
+                q, k, v, self.rotary, position=position, dense=dense, memory_only=memory_only
+            )
+        elif memory.window is not None:
+            heads = self._window(q, k, v, memory, memory.window, position, memory_only)
+        elif memory.sinks is not None:
+            heads = memory.sinks.read(q, k, v, self.rotary, self.cache_dtype)
         if kind.linear and layer.gates is not None:
             decay = layer.gates.decay
+            gate: Tensor | None = None  # tied to the key
             if isinstance(decay, Linear):
                 gate = self._coder.linear(decay, coded)
-            else:
+            elif decay is not None:
                 normed = F.rms_norm(hidden, (c.hidden_size,), layer.attn_norm, c.norm_eps)
                 gate = F.linear(F.linear(normed, decay.down), decay.up, decay.bias)
             branch, memory.linear = self._gated_linear(layer.gates, gate, q, k, v, memory.linear)
+            if heads is not None and layer.gates.softmax_norm is not None:
+                heads = F.rms_norm(heads.float(), (c.head_dim,), layer.gates.softmax_norm, c.norm_eps)
             heads = branch if heads is None else heads + branch
         if memory_only or heads is None:
             return None
         return heads.reshape(count, -1)
 
     def _window(
-        self, q: Tensor, k: Tensor, v: Tensor, cache: WindowCache, position: int, memory_only: bool
-    ) -> Tensor | None:
+        self, q: Tensor, k: Tensor, v: Tensor, memory: LayerState, cache: WindowCache, position: int,
+        memory_only: bool,
+    ) -> Tensor | None:  # fmt: skip
         """Window attention of q [H, T, D], k, v [Hk, T, D] float32 -> [T, H, D]; extends the cache."""
         tables = cache.extend(k, v, self.rotary)
         if memory_only:
             return None
         sinks = None
-        if cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
+        if memory.sinks is not None:
+            sinks = memory.sinks.seen_by(q, position, cache.left, self.rotary)
+        elif cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
         rotated, keys, values = self._coder.attended(rotate(q, *tables), *cache.visible(q.shape[1]))
         return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(
-        self, gates: Gates, gate: Tensor, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
+        self, gates: Gates, gate: Tensor | None, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Gated linear attention -> heads [T, H, D] and the new state (golden semantics: relu, logsigmoid /
-        16).
+        """Gated linear attention -> heads [T, H, D] and the new state.
+
+        Golden semantics (relu, logsigmoid / 16), or without `gate` tied to the key: q and k through a
+        sigmoid, decay 1 - k.
         """
         c = self.config
-        count = len(gate)
-        decay = F.logsigmoid(gate) / c.gate_normalizer
-        decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
-        grouped = F.relu(q).reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
-        out, state = gla_chunked(grouped, F.relu(k), v, decay, state)
+        count = q.shape[1]
+        if gate is None:
+            decay = F.logsigmoid(-k)  # the logarithm of 1 - sigmoid(k), exact where that is tiny
+            q, k = torch.sigmoid(q), torch.sigmoid(k)
+        else:
+            decay = F.logsigmoid(gate) / c.gate_normalizer
+            decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
+            q, k = F.relu(q), F.relu(k)
+        grouped = q.reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
+        out, state = gla_chunked(grouped, k, v, decay, state)
         heads = out.reshape(c.num_heads, count, c.head_dim).transpose(0, 1)
         heads = F.rms_norm(heads, (c.head_dim,), gates.norm, c.norm_eps)
         return (heads if gates.mix is None else heads * gates.mix[:, None]), state

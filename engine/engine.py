@@ -179,11 +179,12 @@ class Engine:
         temperature: float = 0.0,
         seed: int | None = None,
         stop_ids: Iterable[int] | None = None,
+        dense: bool = False,
     ) -> Iterator[int]:
         """Read `prompt_ids` into `state`, then yield new tokens until a stop token (not yielded; default:
-        end of text).
-
-        `temperature` 0 is greedy. Tokens yielded have been read into the state, except the last.
+        end of text). `temperature` 0 is greedy.
+        Tokens yielded have been read into the state, except the last. `dense`: they see every block of a
+        memory by blocks, as in the released SpikingBrain-2.0 code, not the chosen ones.
         """
         state = self.new_state() if state is None else self._own(state)
         stops = self._stops(stop_ids)
@@ -200,7 +201,7 @@ class Engine:
             yield token
             if produced + 1 < max_new_tokens:
                 with torch.inference_mode():
-                    out = self.decoder.forward(self._ids([token]), state)
+                    out = self.decoder.forward(self._ids([token]), state, dense=dense)
                 assert out is not None
                 hidden = out
 

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from engine.block_memory import BlockMemory
 from engine.errors import StateError
+from engine.sinks import LearnedSinks
+from engine.spill import Page
+from engine.state_file import open_pages, write_tensors
 from engine.window_cache import Rotary, WindowCache
 
 if TYPE_CHECKING:
@@ -22,11 +25,14 @@ FORMAT = "engram-state-1"
 @dataclass(slots=True)
 class LayerState:
     """One layer's memory: a window of keys and values, and the matrix of gated linear attention [Hk, K, V]
-    float32.
+    float32 (of sparse states [1 + N, H, K, V]). `sinks` are the model's, shared by all states and not saved.
+    `blocks` grow with the context.
     """
 
     window: WindowCache | None
     linear: Tensor | None
+    sinks: LearnedSinks | None = None
+    blocks: BlockMemory | None = None
 
 
 class ContextState:
@@ -46,12 +52,18 @@ class ContextState:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors held."""
+        """Bytes of all that is held, in RAM and (`spilled_nbytes`) on disk."""
         total = self.passage_sum.numel() * self.passage_sum.element_size()
         for layer in self.layers:
             total += layer.window.nbytes if layer.window is not None else 0
             total += layer.linear.numel() * layer.linear.element_size() if layer.linear is not None else 0
+            total += layer.blocks.nbytes if layer.blocks is not None else 0
         return total
+
+    @property
+    def spilled_nbytes(self) -> int:
+        """Bytes of the growing memory that lie on disk."""
+        return sum(layer.blocks.spilled_nbytes for layer in self.layers if layer.blocks is not None)
 
     def clone(self) -> "ContextState":
         """An independent copy."""
@@ -59,6 +71,8 @@ class ContextState:
             LayerState(
                 layer.window.clone(self._rotary) if layer.window is not None else None,
                 layer.linear.clone() if layer.linear is not None else None,
+                layer.sinks,
+                layer.blocks.clone() if layer.blocks is not None else None,
             )
             for layer in self.layers
         ]
@@ -67,7 +81,9 @@ class ContextState:
         return twin
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, the live part of each window only; equal states give equal tensors."""
+        """All tensors by name, the live part of each window only; equal states give equal tensors. What a
+        growing memory keeps in full pages is in `pages`.
+        """
         named = {"passage_sum": self.passage_sum}
         for i, layer in enumerate(self.layers):
             if layer.window is not None:
@@ -77,10 +93,20 @@ class ContextState:
                 named[f"layers.{i}.sink_values"] = layer.window.sink_values
             if layer.linear is not None:
                 named[f"layers.{i}.linear"] = layer.linear
+            if layer.blocks is not None:
+                named |= {f"layers.{i}.blocks.{name}": t for name, t in layer.blocks.tensors().items()}
         return named
+
+    def pages(self) -> dict[str, Page]:
+        """Full pages of growing memories by name, in order."""
+        memories = [(i, layer.blocks) for i, layer in enumerate(self.layers) if layer.blocks is not None]
+        return {
+            f"layers.{i}.pages.{n}": page for i, blocks in memories for n, page in enumerate(blocks.pages)
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write atomically: a crash or a full disk leaves the older file or none. OSError passes through."""
+        pages = self.pages()
         meta = {
             "format": FORMAT,
             "fingerprint": self.fingerprint,
@@ -89,9 +115,9 @@ class ContextState:
             "seen": json.dumps(
                 [layer.window.seen if layer.window is not None else 0 for layer in self.layers]
             ),
+            "pages": json.dumps({name: (page.crc, page.blocks) for name, page in pages.items()}),
         }
-        blob = save({name: t.contiguous() for name, t in self.tensors().items()}, metadata=meta)
-        write_atomically(Path(path), blob)
+        write_tensors(Path(path), {**self.tensors(), **pages}, meta)
 
     @staticmethod
     def load(path: str | os.PathLike[str], engine: "Engine") -> "ContextState":
@@ -99,19 +125,20 @@ class ContextState:
         try:
             with safe_open(str(path), framework="pt") as file:
                 meta = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = set(file.keys()) - json.loads(meta.get("pages", "{}")).keys()
+                tensors = {name: file.get_tensor(name) for name in names}
         except FileNotFoundError as error:
             raise StateError(
                 f"no saved state at {path}", "Read the archive again.", "state_missing"
             ) from error
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError) as error:
             raise StateError(
                 f"the saved state {Path(path).name} is damaged: {error}",
                 "Delete it; reading goes on from an older checkpoint.",
                 "state_damaged",
             ) from error
         _check(meta, engine, Path(path).name)
-        return _rebuild(engine.new_state(), meta, tensors, Path(path).name)
+        return _rebuild(engine.new_state(), meta, tensors, Path(path))
 
 
 def _check(meta: dict[str, str], engine: "Engine", name: str) -> None:
@@ -129,10 +156,12 @@ def _check(meta: dict[str, str], engine: "Engine", name: str) -> None:
 
 
 def _rebuild(
-    state: ContextState, meta: dict[str, str], tensors: dict[str, Tensor], name: str
+    state: ContextState, meta: dict[str, str], tensors: dict[str, Tensor], path: Path
 ) -> ContextState:
+    name = path.name
     try:
         seen = json.loads(meta["seen"])
+        pages = open_pages(path, json.loads(meta.get("pages", "{}")))
         for i, layer in enumerate(state.layers):
             if layer.window is not None:
                 layer.window = WindowCache.restore(
@@ -147,34 +176,23 @@ def _rebuild(
                 )
             if layer.linear is not None:
                 layer.linear = tensors.pop(f"layers.{i}.linear").clone()
+            if layer.blocks is not None:
+                opened, means = (tensors.pop(f"layers.{i}.blocks.{part}") for part in ("open", "means"))
+                own = [n for n in pages if n.startswith(f"layers.{i}.pages.")]
+                layer.blocks.restore(opened, means, [pages.pop(n) for n in own])
         state.passage_sum = tensors.pop("passage_sum").clone()
         state.tokens_read, state.passage_count = int(meta["tokens_read"]), int(meta["passage_count"])
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+        lengths = {layer.blocks.length for layer in state.layers if layer.blocks is not None}
+        if lengths - {state.tokens_read}:
+            raise ValueError(f"keys of {sorted(lengths)} tokens where {state.tokens_read} were read")
+    except (KeyError, IndexError, ValueError, TypeError, OSError) as error:
         raise StateError(
             f"the saved state {name} is incomplete: {error}", "Read the archive again.", "state_damaged"
         ) from error
-    if tensors:
+    if tensors or pages:
         raise StateError(
-            f"{name} holds unknown tensors: {sorted(tensors)}", "Read the archive again.", "state_format"
+            f"{name} holds unknown tensors: {sorted({*tensors, *pages})}",
+            "Read the archive again.",
+            "state_format",
         )
     return state
-
-
-def write_atomically(path: Path, blob: bytes) -> None:
-    """Write, flush to disk, rename; the temporary file never survives an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

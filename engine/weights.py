@@ -29,19 +29,54 @@ class LowRank:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Weights of one gated linear attention branch: its decay (a Linear takes the input that q, k, v take),
-    the norm of its heads [D]; `mix` [H] scales it in parallel use, None where it stands alone.
+    """Weights of one gated linear attention branch: its decay (a Linear takes the input that q, k, v take,
+    None is tied to the key), the norm of its heads [D]; `mix` [H] scales it in parallel use, None where it
+    stands alone; `softmax_norm` [D] is of the softmax heads it is added to, where those are normalised too.
     """
 
-    decay: LowRank | Linear
+    decay: LowRank | Linear | None
     norm: Tensor
     mix: Tensor | None
+    softmax_norm: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experts:
+    """Routed experts of one layer: `router` float32 [N, d], and of each expert `gate_up` [2 I, d] and
+    `down` [d, I].
+    """
+
+    router: Tensor
+    gate_up: tuple[Linear, ...]
+    down: tuple[Linear, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SparseState:
+    """Sparse state expansion of one layer (golden README 7.2): `qkv` [3 H D, d]; the low-rank steps `low`
+    [2 D, d], `up_q` and `up_k` [H D, D]; float32 `gates` [4 H, d] (decay, then write strength), `decay` and
+    `bias` [2 H], `router` [N, d]; `norm` [D] of its heads, `out` [d, H D]; norms [d] of what it and the
+    window give.
+    """
+
+    qkv: Linear
+    low: Tensor
+    up_q: Tensor
+    up_k: Tensor
+    gates: Tensor
+    decay: Tensor
+    bias: Tensor
+    router: Tensor
+    norm: Tensor
+    out: Linear
+    merge_norm: Tensor
+    window_norm: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
     """One layer: `qkv` [(H + 2 Hk) D, d], `out` [d, H D], `gate_up` [2 I, d], `down` [d, I]; norms of queries
-    and keys [D] where the family has them.
+    and keys [D] where the family has them. Beside routed `experts`, `gate_up` and `down` are the shared ones.
     """
 
     attn_norm: Tensor
@@ -53,6 +88,8 @@ class LayerWeights:
     down: Linear
     q_norm: Tensor | None = None
     k_norm: Tensor | None = None
+    experts: Experts | None = None
+    sparse: SparseState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +109,16 @@ class RecallWeights:
 
 @dataclass(frozen=True, slots=True)
 class ModelWeights:
-    """All tensors of a decoder; `embedding` is looked up, `head` gives logits."""
+    """All tensors of a decoder; `embedding` is looked up, `head` gives logits; `sinks` [S, d] float32 are
+    embeddings of learned sink tokens.
+    """
 
     embedding: Linear
     layers: tuple[LayerWeights, ...]
     norm: Tensor
     head: Linear
     recall: RecallWeights | None
+    sinks: Tensor | None = None
 
     def nbytes(self) -> int:
         """Bytes of all distinct tensors."""

@@ -64,14 +64,17 @@ def test_states_equal_the_reference_at_any_chunk_size(engines, name, chunk):
     read = engine.new_state()
     for _ in engine.read(ids, read, chunk=chunk):
         pass
-    linear = [i for i, layer in enumerate(engine.config.layers) if layer.linear]
-    assert linear == [0, 2]
-    for i in linear:
-        expected = io[f"gla_state.layer.{i}"][0]
-        for held in (state, read):
-            matrix = held.layers[i].linear
-            matrix = matrix.repeat_interleave(len(expected) // len(matrix), 0)
-            assert float((matrix - expected).abs().max()) < STATE_RTOL * float(expected.abs().max())
+    assert [i for i, layer in enumerate(engine.config.layers) if layer.linear] == [0, 2]
+    _same_states(state, io)
+    _same_states(read, io)
+
+
+def _same_states(state, io):
+    """The matrices of gated linear attention equal the reference's after its prompt."""
+    for i in (0, 2):
+        expected, matrix = io[f"gla_state.layer.{i}"][0], state.layers[i].linear
+        matrix = matrix.repeat_interleave(len(expected) // len(matrix), 0)
+        assert float((matrix - expected).abs().max()) < STATE_RTOL * float(expected.abs().max())
 
 
 @BOTH
@@ -104,6 +107,11 @@ def test_save_load_continue_equals_the_reference(engines, name, cut, tmp_path):
     resumed = ContextState.load(tmp_path / "s.state", engine)
     rest = engine.logits(ids[cut:], resumed)
     torch.testing.assert_close(rest, io["logits"][0, cut:], rtol=0, atol=ATOL)
+    _same_states(resumed, io)
+    resumed.save(tmp_path / "s.state")
+    resumed = ContextState.load(tmp_path / "s.state", engine)
+    expected = io["greedy.full_ids"][0].tolist()
+    assert list(engine.generate(expected[:1], resumed, 15, stop_ids=())) == expected[1:]
 
 
 @BOTH

@@ -1,12 +1,15 @@
 """Tokenizers of checkpoint folders in two files, as Qwen's: the ids of Hugging Face transformers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from golden import DATA
 from tokenizer_files import LINES, SPECIAL, train_backend
 from transformers import Qwen2Tokenizer
 
+from engine import Engine
 from engine.errors import ModelError
 from engine.tokenizer import Tokenizer
 
@@ -41,6 +44,23 @@ def test_ids_equal_those_of_transformers(folder: Path) -> None:
     assert ours.bos_id is None
     assert ours.chat_template == "{{ messages }}"
     assert ours.im_start_id not in ours.encode("<|im_start|>")
+
+
+def test_a_checkpoint_takes_its_tokenizer_in_one_file_or_two(folder: Path, tmp_path: Path) -> None:
+    single = tmp_path / "single"
+    Tokenizer.load(folder).save(single)
+    assert not (single / "vocab.json").exists()
+    engines = []
+    for place in (folder, single):
+        for name in ("config.json", "model.safetensors"):
+            shutil.copy(DATA / "gla_swa_tiny" / name, place)
+        engines.append(Engine.load(place))
+    for text in LINES:
+        ids = engines[0].tokenizer.encode(text)
+        assert ids == engines[1].tokenizer.encode(text)
+        assert engines[1].tokenizer.decode(ids) == text
+    assert {engine.tokenizer.chat_template for engine in engines} == {"{{ messages }}"}
+    assert {engine.tokenizer.eos_id for engine in engines} == {engines[0].tokenizer.im_end_id}
 
 
 def test_added_tokens_may_come_in_a_file_of_their_own(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.config import ConfigReader, ModelConfig
-from engine.families import engram, gla_swa, llama, qwen
+from engine.families import engram, gla_swa, gla_swa_moe, llama, qwen, sse_swa_moba
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,9 @@ class Family(NamedTuple):
 FAMILIES = {
     "engram": Family(engram.parse, engram.load),
     "gla_swa": Family(gla_swa.parse, gla_swa.load),
+    "gla_swa_moe": Family(gla_swa_moe.parse, gla_swa_moe.load),
     "llama": Family(llama.parse, llama.load),
     "qwen2": Family(qwen.parse_qwen2, qwen.load),
     "qwen3": Family(qwen.parse_qwen3, qwen.load),
+    "sse_swa_moba": Family(sse_swa_moba.parse, sse_swa_moba.load),
 }

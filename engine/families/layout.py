@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from engine.coding import Linear
-from engine.config import ModelConfig
+from engine.config import KEY_GATE, ModelConfig
 from engine.errors import ModelError
-from engine.weights import Gates, LayerWeights, LowRank, ModelWeights, Source
+from engine.sparse_config import SparseStateConfig
+from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source, SparseState
 from kernels.int8 import Excess, quantize_groups
 
 SCALES = ".weight_quantizer.scales"
@@ -58,7 +59,10 @@ def load_decoder(
     else:
         head = table
         source.skip("lm_head.weight")
-    return ModelWeights(table, layers, reader.norm("model.norm", config.hidden_size), head, None)
+    sinks = None
+    if config.learned_sinks:
+        sinks = source.take("model.sink_tokens.weight", config.learned_sinks, config.hidden_size).float()
+    return ModelWeights(table, layers, reader.norm("model.norm", config.hidden_size), head, None, sinks)
 
 
 class _Layout:
@@ -72,29 +76,70 @@ class _Layout:
 
     def layer(self, index: int) -> LayerWeights:
         c, base = self._config, f"model.layers.{index}."
-        attn, mlp = f"{base}{self._names.attention}.", f"{base}mlp."
+        attn, mlp, width = f"{base}{self._names.attention}.", f"{base}mlp.", c.intermediate_size
+        kind, beside = c.layers[index].sparse, attn
+        if kind is not None:
+            attn += "swa_"
+        mixed = c.experts is not None and index in c.experts.layers
+        if c.experts is not None and mixed:
+            mlp, width = mlp + "shared_experts.", c.experts.shared * c.experts.width
         queries, keys = c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim
         qkv = (
             Part(attn + "q_proj", queries, c.hidden_size, c.qkv_bias),
             Part(attn + "k_proj", keys, c.hidden_size, c.qkv_bias),
             Part(attn + "v_proj", keys, c.hidden_size, c.qkv_bias),
         )
-        down = Part(mlp + "down_proj", c.hidden_size, c.intermediate_size)
+        down = Part(mlp + "down_proj", c.hidden_size, width)
         if c.spike is not None:  # the released model has these scales and computes with the plain weight
             self._source.skip(down.name + SCALES)
         return LayerWeights(
             attn_norm=self.norm(base + self._names.attn_norm, c.hidden_size),
             qkv=self._linear(*qkv),
             out=self._linear(Part(attn + "o_proj", c.hidden_size, queries)),
-            gates=self._gates(attn) if c.layers[index].linear else None,
+            gates=self._gates(attn, c.layers[index].window) if c.layers[index].linear else None,
             mlp_norm=self.norm(base + self._names.mlp_norm, c.hidden_size),
             gate_up=self._linear(
-                Part(mlp + "gate_proj", c.intermediate_size, c.hidden_size),
-                Part(mlp + "up_proj", c.intermediate_size, c.hidden_size),
+                Part(mlp + "gate_proj", width, c.hidden_size),
+                Part(mlp + "up_proj", width, c.hidden_size),
             ),
             down=self.dense(down),
             q_norm=self.norm(attn + "q_norm", c.head_dim) if c.qk_norm else None,
             k_norm=self.norm(attn + "k_norm", c.head_dim) if c.qk_norm else None,
+            experts=self._experts(base + "mlp.") if mixed else None,
+            sparse=self._sparse(beside, kind) if kind is not None else None,
+        )
+
+    def _experts(self, mlp: str) -> Experts:
+        """Gate and up projections are joined in the file, so that experts stay memory-mapped."""
+        c = self._config
+        assert c.experts is not None
+        width, names = c.experts.width, [f"{mlp}experts.{i}." for i in range(c.experts.count)]
+        return Experts(
+            self._source.take(mlp + "router.weight", c.experts.count, c.hidden_size).float(),
+            tuple(self.dense(Part(name + "gate_up_proj", 2 * width, c.hidden_size)) for name in names),
+            tuple(self.dense(Part(name + "down_proj", c.hidden_size, width)) for name in names),
+        )
+
+    def _sparse(self, attn: str, kind: SparseStateConfig) -> SparseState:
+        c, source = self._config, self._source
+        d, dim, heads = c.hidden_size, c.head_dim, 2 * c.num_heads
+        width = c.num_heads * dim
+        q, k, v = (Part(f"{attn}sse_{name}_proj", width, d) for name in "qkv")
+        low, up = ([f"{attn}lora_{name}_proj.{step}" for name in "qk"] for step in (0, 1))
+        gates = [source.take(f"{attn}sse_{name}_proj.weight", heads, d).float() for name in "ab"]
+        return SparseState(
+            qkv=self._linear(q, k, v),
+            low=self.dense(*(Part(name, dim, d) for name in low)).weight,
+            up_q=self.dense(Part(up[0], width, dim)).weight,
+            up_k=self.dense(Part(up[1], width, dim)).weight,
+            gates=torch.cat(gates),
+            decay=-source.take(attn + "A_log", heads).float().exp(),
+            bias=source.take(attn + "dt_bias", heads).float(),
+            router=source.take(attn + "sse_e_proj.weight", kind.partitions, d).float(),
+            norm=self.norm(attn + "sse_o_norm", dim),
+            out=self._linear(Part(attn + "sse_o_proj", d, width)),
+            merge_norm=self.norm(attn + "sse_merge_norm", d),
+            window_norm=self.norm(attn + "swa_merge_norm", d),
         )
 
     def norm(self, name: str, width: int) -> Tensor:
@@ -162,18 +207,20 @@ class _Layout:
             raise ModelError(f"tensor {part.name + SCALES!r} holds scales that are not positive")
         return scale[..., 0]
 
-    def _gates(self, attn: str) -> Gates:
+    def _gates(self, attn: str, window: int | None) -> Gates:
         c = self._config
         width, name = c.num_kv_heads * c.head_dim, attn + "gk_proj"
+        decay: LowRank | Linear | None = None
         if c.gate_rank == 0:
-            decay: LowRank | Linear = self._linear(Part(name, width, c.hidden_size, True))
-        else:
+            decay = self._linear(Part(name, width, c.hidden_size, True))
+        elif c.gate_rank != KEY_GATE:
             decay = LowRank(
                 down=self._source.take(f"{name}.0.weight", c.gate_rank, c.hidden_size).float(),
                 up=self._source.take(f"{name}.1.weight", width, c.gate_rank).float(),
                 bias=self._source.take(f"{name}.1.bias", width).float(),
             )
-        return Gates(decay, self.norm(attn + "g_norm", c.head_dim), mix=None)
+        beside = self.norm(attn + "s_norm", c.head_dim) if window is not None else None
+        return Gates(decay, self.norm(attn + "g_norm", c.head_dim), None, beside)
 
 
 def _joined(parts: list[Excess]) -> Excess | None:

@@ -68,7 +68,7 @@ class NativeOps(TorchOps):
         amount = 0 if sinks is None else sinks.keys.shape[1]
         fits = (
             k.dtype == torch.bfloat16 and dim % 16 == 0 and q.dtype == torch.float32 and amount <= MAX_SINKS
-        )
+        ) and (sinks is None or sinks.position == position)
         if not self._library.has_attention or not fits:
             return super().window_attention(q, k, v, left, sinks, position)
         q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))

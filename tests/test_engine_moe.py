@@ -1,0 +1,241 @@
+"""SpikingBrain-76B's architecture at tiny size: parallel branches, tied gates, learned sinks, experts."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from engine import ContextState, Engine
+from engine.config import parse_config
+from engine.errors import ModelError, StateError
+from engine.families import FAMILIES
+from engine.moe import route
+from engine.weights import Gates, ShapeSource
+from tests.moe_parallel import CONFIG, PlainMoe, tied_loop, tiny_moe_dir
+from tests.test_imports import ROOT
+
+# Float32 against float64 through four layers: rounding grows by a few units of the largest logit.
+ATOL = 2e-4
+FULL = json.loads((ROOT / "assets/models/spikingbrain-76b-a12b/config.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_moe_dir(tmp_path_factory.mktemp("moe") / "m")
+
+
+@pytest.fixture
+def engine(folder):
+    return Engine.load(folder)
+
+
+def _ids(count, seed=0):
+    return torch.randint(0, 96, (count,), generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+def _close(ours, truth):
+    torch.testing.assert_close(ours.double(), truth.double(), rtol=0, atol=ATOL)
+
+
+def test_the_full_size_model_has_76_billion_parameters_of_which_12_are_active():
+    config, source = parse_config(FULL), ShapeSource()
+    weights = FAMILIES["gla_swa_moe"].load(source, config, False, torch.bfloat16)
+    sizes = {name: torch.Size(shape).numel() for name, shape in source.shapes.items()}
+    total = sum(sizes.values())
+    idle = sum(size for name, size in sizes.items() if ".experts." in name) * 15 / 16
+    assert round(total / 1e9) == 76
+    assert round((total - idle) / 1e9) == 12
+    assert abs(config.parameter_count() / total - 1) < 1e-4
+    assert abs(config.parameter_count(active=True) / (total - idle) - 1) < 1e-4
+    assert weights.nbytes() == pytest.approx(2 * total, rel=1e-3)
+    assert all(expert.weight.is_meta for expert in weights.layers[3].experts.down)
+    assert "full attention in 4 layers, sliding window 4,096, 128 learned sinks" in config.describe()
+
+
+def test_the_full_size_model_has_the_layers_of_the_report():
+    config = parse_config(FULL)
+    assert [i + 1 for i, layer in enumerate(config.layers) if layer.window == -1] == [7, 14, 21, 28]
+    assert all(layer.linear and layer.window in (-1, 4096) for layer in config.layers)
+    assert [i + 1 for i in range(28) if i not in config.experts.layers] == [1, 2, 3, 5, 7, 9, 11]
+    assert (config.experts.count, config.experts.active, config.experts.shared) == (16, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"num_experts_per_tok": 2, "num_shared_experts": 2},
+        {"num_sink_tokens": 0, "full_layers": [], "window_layers": [0, 1, 2, 3]},
+    ],
+)
+def test_logits_equal_a_plain_loop_over_tokens_and_experts(tmp_path, changes):
+    folder = tiny_moe_dir(tmp_path / "m", **changes)
+    ids = _ids(60)
+    _close(Engine.load(folder).logits(ids), PlainMoe(folder).logits(ids))
+
+
+def test_any_chunk_size_and_a_saved_state_give_the_whole_prompts_logits(engine, folder, tmp_path):
+    ids = _ids(70, 1)
+    whole = PlainMoe(folder).logits(ids)
+    for size in (1, 7, 33):
+        state, parts = engine.new_state(), []
+        for start in range(0, len(ids), size):
+            parts.append(engine.logits(ids[start : start + size], state))
+            if start == 3 * size:
+                state.save(tmp_path / "s.state")
+                state = ContextState.load(tmp_path / "s.state", engine)
+            elif start == 2 * size:
+                state = state.clone()
+        _close(torch.cat(parts), whole)
+        assert state.tokens_read == len(ids)
+
+
+def test_reading_past_a_segment_equals_one_window_later(engine, folder):
+    """The window slides, positions are counted anew at 1,024: the plain loop has neither."""
+    ids = _ids(1100, 2)
+    _close(engine.logits(ids)[-30:], PlainMoe(folder).logits(ids)[-30:])
+
+
+def test_generation_equals_repeated_whole_prompts(engine):
+    ids = _ids(20, 3)
+    made = list(engine.generate(ids, max_new_tokens=6, stop_ids=()))
+    for token in made:
+        assert int(engine.logits(ids)[-1].argmax()) == token
+        ids.append(token)
+
+
+def _with(folder, target, change):
+    target.mkdir()
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    (target / "config.json").write_text((folder / "config.json").read_text("utf-8"))
+    save_file(tensors, target / "model.safetensors")
+    return Engine.load(target)
+
+
+@pytest.mark.parametrize("row", [0, 4])
+def test_every_token_however_late_sees_every_sink(folder, tmp_path, row):
+    """Without its linear attention (output norm zero) only the sinks themselves can reach past the window."""
+
+    def silence(tensors, push=0.0):
+        for name in tensors:
+            if name.endswith("g_norm.weight"):
+                tensors[name].zero_()
+        tensors["model.sink_tokens.weight"][row] += push
+
+    ids = _ids(300, 4)
+    plain = _with(folder, tmp_path / "a", silence).logits(ids)
+    moved = _with(folder, tmp_path / "b", lambda t: silence(t, 1.0)).logits(ids)
+    assert bool(((plain - moved).abs().amax(dim=1) > 1e-3).all())
+
+
+def test_sinks_see_each_other_without_a_causal_mask(folder, engine, tmp_path):
+    """Moving the last sink moves the first one's keys in the next layer; the text never moves a sink."""
+
+    def push(tensors):
+        tensors["model.sink_tokens.weight"][-1] += 1.0
+
+    state, other = engine.new_state(), _with(folder, tmp_path / "m", push).new_state()
+    first = [s.layers[1].sinks.keys[:, 0] for s in (state, other)]
+    assert float((first[0] - first[1]).abs().max()) > 1e-3
+    before = state.layers[1].sinks.keys.clone()
+    engine.logits(_ids(40), state)
+    assert torch.equal(state.layers[1].sinks.keys, before)
+    assert engine.new_state().layers[1].sinks is state.layers[1].sinks
+
+
+def test_a_new_state_holds_the_sinks_and_no_token(engine):
+    state = engine.new_state()
+    assert state.tokens_read == 0
+    assert float(state.layers[0].linear.abs().sum()) > 0
+    assert "layers.0.sink_keys" in state.tensors()
+    assert not any("sinks" in name for name in state.tensors())
+
+
+def test_one_routed_expert_a_token_is_met_beside_the_shared_one(folder, tmp_path):
+    """Experts that no token of the text chooses do not matter; each chosen one and the shared one do."""
+    ids = _ids(12, 5)
+    model = PlainMoe(folder)
+    model.logits(ids)
+    base = "model.layers.3.mlp."
+    met = set(model.chosen[1][CONFIG["num_sink_tokens"] :])  # what sinks choose in the last layer ends there
+    assert 0 < len(met) < 4
+    plain = Engine.load(folder).logits(ids)
+    for name in [f"experts.{e}.down_proj" for e in range(4)] + ["shared_experts.down_proj"]:
+        silent = _with(folder, tmp_path / name, lambda t, n=name: t[f"{base}{n}.weight"].zero_())
+        matters = not torch.equal(silent.logits(ids), plain)
+        assert matters == (name.startswith("shared") or int(name.split(".")[1]) in met), name
+
+
+def test_the_router_takes_the_likeliest_and_keeps_its_probability():
+    router = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    weights, chosen = route(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), router, 1)
+    assert chosen.tolist() == [[0], [1]]
+    chance = torch.softmax(torch.tensor([2.0, 0.0, 0.0]), 0)[0]
+    assert weights[0].item() == pytest.approx(chance.item())
+    assert weights[1].item() < 0.5
+
+
+def test_another_models_state_is_refused(engine, tmp_path):
+    engine.new_state().save(tmp_path / "s.state")
+    other = Engine.load(tiny_moe_dir(tmp_path / "m", seed=1))
+    with pytest.raises(StateError, match="another model"):
+        ContextState.load(tmp_path / "s.state", other)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"surprise": 1}, "surprise"),
+        ({"full_layers": [3, 9]}, "full_layers"),
+        ({"full_layers": [2, 3]}, "window_layers and in full_layers"),
+        ({"window_layers": [0, 1], "linear_layers": [0, 1]}, r"\[2\] have no attention"),
+        ({"num_experts_per_tok": 5}, "num_experts_per_tok"),
+        ({"num_shared_experts": 0}, "num_shared_experts"),
+        ({"num_sink_tokens": -1}, "num_sink_tokens"),
+        ({"linear_gate": "delta"}, "linear_gate"),
+        ({"sliding_window": None}, "sliding_window"),
+        ({"dense_layers": "odd"}, "dense_layers"),
+    ],
+)
+def test_a_config_key_that_cannot_be_is_named(change, word):
+    with pytest.raises(ModelError, match=word):
+        parse_config(CONFIG | change)
+
+
+@pytest.mark.parametrize("key", ["num_experts", "dense_layers", "num_sink_tokens", "moe_intermediate_size"])
+def test_a_missing_config_key_is_named(key):
+    with pytest.raises(ModelError, match=key):
+        parse_config({name: value for name, value in CONFIG.items() if name != key})
+
+
+EXPERT = "model.layers.1.mlp.experts.3.gate_up_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop(EXPERT), EXPERT),
+        (lambda t: t.pop("model.sink_tokens.weight"), "sink_tokens"),
+        (lambda t: t.pop("model.layers.0.attn.s_norm.weight"), "s_norm"),
+        (lambda t: t.update({EXPERT: torch.zeros(79, 32)}), r"gate_up_proj.*\[79, 32\]"),
+        (lambda t: t.update({EXPERT.replace(".3.", ".4."): torch.zeros(80, 32)}), r"experts\.4"),
+        (lambda t: t.update({"model.layers.0.mlp.router.weight": torch.zeros(4, 32)}), r"0\.mlp\.router"),
+    ],
+)
+def test_a_tensor_that_is_amiss_is_named(folder, tmp_path, change, message):
+    with pytest.raises(ModelError, match=message):
+        _with(folder, tmp_path / "bad", change)
+
+
+@pytest.mark.parametrize("strength", [1.0, 8.0, 60.0])
+def test_the_tied_gate_equals_its_plain_loop_under_any_decay(engine, strength):
+    draw = torch.Generator().manual_seed(6)
+    q, k, v = (torch.randn(h, 150, 8, generator=draw) * strength for h in (4, 2, 2))
+    heads, _ = engine.decoder._gated_linear(Gates(None, torch.ones(8), None), None, q, k, v, None)
+    wide = [x.double() if len(x) == 4 else x.double().repeat_interleave(2, 0) for x in (q, k, v)]
+    truth = torch.nn.functional.rms_norm(tied_loop(*wide), (8,), eps=1e-6).transpose(0, 1)
+    assert torch.isfinite(heads).all()
+    # The bound of the golden operator vectors for chunked kernels (README 8).
+    torch.testing.assert_close(heads.double(), truth, rtol=0, atol=5e-5 * float(truth.abs().max()))
