@@ -2,9 +2,10 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from engine.convert import recall
+from engine.convert import recall, upcycle
 from engine.engine import Engine
 from engine.errors import EngineError
 
@@ -22,12 +23,22 @@ def main(argv: list[str] | None = None) -> int:
     stage.add_argument("--out", type=Path, required=True, help="adapter file to update")
     for name, default in (("layer", 2), ("passages", 16_000), ("epochs", 20), ("seed", 0)):
         stage.add_argument(f"--{name}", type=int, default=default)
+    for module in (upcycle,):
+        module.add_arguments(stages)
     options = parser.parse_args(argv)
+    if "run" in options:
+        return _report(lambda: options.run(options))
     settings = recall.RecallSettings(
         layer=options.layer, passages=options.passages, epochs=options.epochs, seed=options.seed
     )
+    return _report(
+        lambda: recall.run(Engine.load(options.model), options.data, options.work, options.out, settings)
+    )
+
+
+def _report(stage: Callable[[], None]) -> int:
     try:
-        recall.run(Engine.load(options.model), options.data, options.work, options.out, settings)
+        stage()
     except EngineError as error:
         print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
         return 1
