@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.convert import recall, upcycle
+from engine.convert import recall, spike, upcycle
 from engine.engine import Engine
 from engine.errors import EngineError
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     stage.add_argument("--out", type=Path, required=True, help="adapter file to update")
     for name, default in (("layer", 2), ("passages", 16_000), ("epochs", 20), ("seed", 0)):
         stage.add_argument(f"--{name}", type=int, default=default)
-    for module in (upcycle,):
+    for module in (spike, upcycle):
         module.add_arguments(stages)
     options = parser.parse_args(argv)
     if "run" in options:

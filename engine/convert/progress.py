@@ -19,25 +19,29 @@ class Progress:
         self._done = 0.0
 
     def add(self, amount: float) -> None:
-        """So much more is done."""
-        self._done += amount
-        now, pause = time.perf_counter(), TERMINAL_EVERY_S if self._live else FILE_EVERY_S
-        if now - self._said >= pause or self._done >= self._total:
-            self._said = now
-            self._stream.write(f"\r{self.line(now):<78}" if self._live else self.line(now) + "\n")
-            self._stream.flush()
-
-    def line(self, now: float) -> str:
-        """What is said after `now` seconds of the clock."""
-        share = min(1.0, self._done / self._total)
-        left = (now - self._started) * (1 - share) / share if share else 0.0
-        rest = f", {seconds(left)} left" if share < 1 else f", {seconds(now - self._started)}"
-        return f"{self._label}: {self._done:.3g} of {self._total:.3g} {self._unit}, {share:.0%}{rest}"
+        """So much more is done; what exceeds an estimated total is not counted."""
+        self._done = min(self._done + amount, self._total)
+        now = time.perf_counter()
+        if now - self._said >= (TERMINAL_EVERY_S if self._live else FILE_EVERY_S):
+            self._say(now)
 
     def close(self) -> None:
-        """End the line."""
+        """Say the last of it."""
+        self._say(time.perf_counter())
         if self._live:
             self._stream.write("\n")
+
+    def line(self, now: float) -> str:
+        """What is said at `now` of the clock."""
+        share = self._done / self._total
+        spent = now - self._started
+        time_left = f"{seconds(spent * (1 - share) / share)} left" if 0 < share < 1 else seconds(spent)
+        return f"{self._label}: {self._done:.3g} of {self._total:.3g} {self._unit}, {share:.0%}, {time_left}"
+
+    def _say(self, now: float) -> None:
+        self._said = now
+        self._stream.write(f"\r{self.line(now):<78}" if self._live else self.line(now) + "\n")
+        self._stream.flush()
 
 
 def seconds(value: float) -> str:

@@ -19,7 +19,7 @@ SHARD_BYTES = 2 << 30
 
 
 class ShardWriter:
-    """Use as a context manager: `add` tensors, write further files into `folder`, then `finish`.
+    """Use as a context manager: `add` tensors, put further files into `folder`, then `finish`.
 
     Memory holds one shard. Until `finish` everything lies in a hidden folder beside `out`, which an error or
     an interruption removes. EngineError if `out` exists or the disk has less than `total` bytes free.
@@ -27,13 +27,13 @@ class ShardWriter:
 
     def __init__(self, out: Path, total: int, label: str, shard_bytes: int = SHARD_BYTES) -> None:
         self._out, self._limit = out, shard_bytes
-        if out.exists():
-            raise EngineError(f"{out} exists already", "Give another --out, or remove it.", "output_exists")
+        refuse_existing(out)
         _check_room(out.parent, total)
         self.folder = out.with_name(f".{out.name}.unfinished")
         shutil.rmtree(self.folder, ignore_errors=True)  # of a run that was killed
         self.folder.mkdir()
-        self._progress = Progress(label, total / 1e6, "MB")
+        self._label, self._total = label, total
+        self._progress: Progress | None = None
         self._held: dict[str, Tensor] = {}
         self._bytes = 0
         self._shards: list[list[str]] = []
@@ -45,7 +45,8 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.close()
+        if self._progress is not None:
+            self._progress.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         if isinstance(error, OSError):
             raise EngineError(
@@ -54,14 +55,22 @@ class ShardWriter:
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Add a tensor; it is copied, and leaves memory with its shard."""
+        if self._progress is None:
+            self._progress = Progress(self._label, self._total / 1e6, "MB")
         size = tensor.numel() * tensor.element_size()
         if self._held and self._bytes + size > self._limit:
             self._flush()
         self._held[name] = tensor.contiguous().clone()
         self._bytes += size
+        self._progress.add(size / 1e6)
 
     def finish(self, config: Mapping[str, Any]) -> None:
-        """Write the last shard, the index and config.json, and put the folder under its name."""
+        """`seal`, then `publish`."""
+        self.seal(config)
+        self.publish()
+
+    def seal(self, config: Mapping[str, Any]) -> None:
+        """Write the last shard, the index and config.json: `folder` is then a checkpoint."""
         self._flush()
         count = len(self._shards)
         placed: dict[str, str] = {}
@@ -73,6 +82,9 @@ class ShardWriter:
             index = {"metadata": {"total_size": self._written}, "weight_map": placed}
             (self.folder / INDEX).write_text(json.dumps(index, indent=1), "utf-8")
         (self.folder / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+
+    def publish(self) -> None:
+        """Put the folder under its name."""
         self.folder.rename(self._out)
 
     def _part(self, number: int) -> Path:
@@ -85,8 +97,13 @@ class ShardWriter:
             os.fsync(file.fileno())
         self._shards.append(list(self._held))
         self._written += self._bytes
-        self._progress.add(self._bytes / 1e6)
         self._held, self._bytes = {}, 0
+
+
+def refuse_existing(out: Path) -> None:
+    """EngineError if there is something at `out`."""
+    if out.exists():
+        raise EngineError(f"{out} exists already", "Give another --out, or remove it.", "output_exists")
 
 
 def _check_room(parent: Path, total: int) -> None:
