@@ -36,7 +36,9 @@ class Progress:
         share = self._done / self._total
         spent = now - self._started
         time_left = f"{seconds(spent * (1 - share) / share)} left" if 0 < share < 1 else seconds(spent)
-        return f"{self._label}: {self._done:.3g} of {self._total:.3g} {self._unit}, {share:.0%}, {time_left}"
+        return (
+            f"{self._label}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, {share:.0%}, {time_left}"
+        )
 
     def _say(self, now: float) -> None:
         self._said = now

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,13 +16,13 @@ from engine.convert.progress import Progress
 from engine.errors import EngineError
 from engine.shards import INDEX, SINGLE
 
-SHARD_BYTES = 2 << 30
+SHARD_BYTES = 1 << 30
 
 
 class ShardWriter:
     """Use as a context manager: `add` tensors, put further files into `folder`, then `finish`.
 
-    Memory holds one shard. Until `finish` everything lies in a hidden folder beside `out`, which an error or
+    Memory holds one shard, twice while it is written. Until `finish` everything lies in a hidden folder beside `out`, which an error or
     an interruption removes. EngineError if `out` exists or the disk has less than `total` bytes free.
     """
 
@@ -48,7 +49,7 @@ class ShardWriter:
         if self._progress is not None:
             self._progress.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError | SafetensorError):
             raise EngineError(
                 f"cannot write {self._out}: {error}", "Free disk space or give another --out."
             ) from error
