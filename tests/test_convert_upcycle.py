@@ -119,6 +119,12 @@ def test_the_command_writes_the_folder_and_says_so(tmp_path, capsys):
     assert capsys.readouterr().err.strip() == f"{out} exists already Give another --out, or remove it."
 
 
+def test_dense_layers_that_are_no_numbers_are_a_mistake_in_the_command(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["upcycle", str(tmp_path), "--out", str(tmp_path / "x"), "--dense-layers", "odd"])
+    assert "'odd' is no list of layers" in capsys.readouterr().err
+
+
 def _broken(folder):
     tensors = load_file(folder / "model.safetensors")
     del tensors["model.layers.2.mlp.up_proj.weight"]

@@ -1,6 +1,7 @@
 """SpikingBrain-76B's architecture at tiny size: parallel branches, tied gates, learned sinks, experts."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -103,7 +104,7 @@ def test_bfloat16_and_its_compiled_attention_stay_near_the_plain_loop(tmp_path):
     ids = _ids(50, 7)
     truth = PlainMoe(folder).logits(ids)
     ours = Engine.load(folder, dtype="bfloat16").logits(ids)
-    # Weights and keys rounded to 8 bits in four layers; sinks taken for tokens of the text move a logit by 0.7.
+    # Weights and keys rounded to 8 bits in four layers; sinks taken for tokens of the text move it by 0.7.
     assert float((ours - truth).abs().max()) < 2**-5 * float(truth.abs().max())
 
 
@@ -185,6 +186,18 @@ def test_the_router_takes_the_likeliest_and_keeps_its_probability():
     chance = torch.softmax(torch.tensor([2.0, 0.0, 0.0]), 0)[0]
     assert weights[0].item() == pytest.approx(chance.item())
     assert weights[1].item() < 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_experts_stay_in_the_file_until_they_are_met(folder, tmp_path):
+    engine = _with(folder, tmp_path / "m", lambda t: t.update({n: x.bfloat16() for n, x in t.items()}))
+    assert engine.decoder.weights.layers[1].experts.down[0].weight.dtype == torch.float32
+    experts = Engine.load(tmp_path / "m", dtype="bfloat16").decoder.weights.layers[1].experts
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        mapped = [line.split()[0] for line in maps if str(tmp_path / "m") in line]
+    spans = [[int(end, 16) for end in span.split("-")] for span in mapped]
+    for linear in (*experts.gate_up, *experts.down):
+        assert any(low <= linear.weight.data_ptr() < high for low, high in spans)
 
 
 def test_another_models_state_is_refused(engine, tmp_path):

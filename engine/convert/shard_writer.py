@@ -22,8 +22,9 @@ SHARD_BYTES = 1 << 30
 class ShardWriter:
     """Use as a context manager: `add` tensors, put further files into `folder`, then `finish`.
 
-    Memory holds one shard, twice while it is written. Until `finish` everything lies in a hidden folder beside `out`, which an error or
-    an interruption removes. EngineError if `out` exists or the disk has less than `total` bytes free.
+    Memory holds one shard, twice while it is written. Until `finish` all lies in a hidden folder beside `out`,
+    which an error or an interruption removes. EngineError if `out` exists or the disk has less than `total`
+    bytes free.
     """
 
     def __init__(self, out: Path, total: int, label: str, shard_bytes: int = SHARD_BYTES) -> None:

@@ -191,4 +191,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _numbers(text: str) -> tuple[int, ...]:
     """Layer numbers separated by commas; none of them for an empty text."""
-    return tuple(int(part) for part in text.split(",") if part.strip())
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of layers such as 1,2,3") from error
