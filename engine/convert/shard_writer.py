@@ -22,7 +22,7 @@ SHARD_BYTES = 1 << 30
 class ShardWriter:
     """Use as a context manager: `add` tensors, put further files into `folder`, then `finish`.
 
-    Memory holds one shard, twice while it is written. Until `finish` all lies in a hidden folder beside `out`,
+    Memory holds one shard, twice while it is written. Until `finish` all lies in a hidden folder beside it,
     which an error or an interruption removes. EngineError if `out` exists or the disk has less than `total`
     bytes free.
     """
