@@ -1,7 +1,6 @@
 """Dense checkpoints into W8ASpike form: what is written, what it computes, what is reported."""
 
 import json
-import lzma
 import math
 
 import pytest
@@ -14,7 +13,7 @@ from engine.convert import spike
 from engine.convert.__main__ import main
 from engine.convert.calibration import fit_scales, group_size
 from engine.convert.measure import FullTally
-from engine.convert.texts import cut, encode_texts, read_texts, sample_texts
+from engine.convert.texts import encode_texts, read_texts
 from engine.errors import EngineError
 from kernels.spike import encode
 from tests.dense_checkpoints import tiny_dense_dir
@@ -162,33 +161,6 @@ def test_fitted_scales_lose_less_on_the_channels_that_matter_and_fit_int8():
 @pytest.mark.parametrize(("width", "size"), [(3584, 128), (576, 96), (64, 64), (96, 96), (131, 1)])
 def test_groups_divide_any_width(width, size):
     assert group_size(width) == size
-
-
-def test_the_sample_archive_gives_128_texts():
-    texts = sample_texts()
-    assert len(texts) == 128
-    joined = " ".join(texts)
-    assert "muon" in joined
-    assert "<p>" not in joined
-    assert max(map(len, texts)) < 3 * min(map(len, texts))
-
-
-def test_texts_are_cut_between_words_and_nothing_is_lost():
-    text = "one two  three four\nfive six seven"
-    for count in (1, 2, 5, 40):
-        assert " ".join(" ".join(cut(text, count)).split()) == " ".join(text.split())
-    assert cut("  \n ", 4) == []
-
-
-def test_texts_come_from_lines_and_from_plain_files(tmp_path):
-    packed = tmp_path / "a.jsonl.xz"
-    with lzma.open(packed, "wt", encoding="utf-8") as file:
-        file.write('"first"\n\n{"text": "second", "id": 2}\n{"text": " "}\n"third"\n')
-    assert read_texts(packed) == ["first", "second", "third"]
-    assert read_texts(packed, 2) == ["first", "second"]
-    plain = tmp_path / "b.txt"
-    plain.write_text("a b c d e f g h", "utf-8")
-    assert " ".join(read_texts(plain, 4)) == "a b c d e f g h"
 
 
 @pytest.mark.parametrize(

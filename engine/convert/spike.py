@@ -7,7 +7,6 @@ The same texts through the converted checkpoint give the perplexity after and th
 """
 
 import argparse
-import gc
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.coding import Linear
 from engine.convert.calibration import CalibrationCoder, fit_scales, group_size
 from engine.convert.dense import DenseModel, open_dense
 from engine.convert.measure import FullTally, perplexity
@@ -29,7 +27,6 @@ from engine.errors import ModelError
 from engine.families.layout import SCALES
 from engine.host import choose_ops
 from engine.w8aspike import W8ASpikeCoder
-from engine.weights import LayerWeights
 
 REPORT = "spike-report"
 INPUTS = {"q": "qkv", "k": "qkv", "v": "qkv", "o": "out", "gate": "gate_up", "up": "gate_up", "down": "down"}
@@ -94,11 +91,9 @@ def convert(
     size = sum(torch.Size(shape).numel() for shape in model.shapes.values())
     total = size * model.source.take(model.largest).element_size()
     with ShardWriter(out, total, "converting", shard_bytes) as writer:
-        coder, layers, before = _calibrate(path, ids, dtype)
-        for name, tensor in _spiked(model, coder, layers):
+        moments, before = _calibrate(path, ids, dtype)
+        for name, tensor in _spiked(model, moments):
             writer.add(name, tensor)
-        del coder, layers
-        gc.collect()  # the dense weights, before the spiking ones are loaded
         model.source.finish()
         model.copy_tokenizer(writer.folder)
         writer.seal(model.checkpoint.raw)
@@ -110,21 +105,20 @@ def convert(
     return report
 
 
-def _calibrate(
-    path: Path, ids: list[list[int]], dtype: str
-) -> tuple[CalibrationCoder, tuple[LayerWeights, ...], float]:
-    """The dense model's perplexity, and a coder that knows the inputs of its layers."""
+def _calibrate(path: Path, ids: list[list[int]], dtype: str) -> tuple[list[dict[str, Tensor]], float]:
+    """Mean squares of the inputs of each layer's joined projections, and the dense model's perplexity."""
     engine = Engine.load(path, spiking=False, dtype=dtype)
     kind = engine.decoder.cache_dtype
     coder = CalibrationCoder(kind, choose_ops()[0])
     decoder = Decoder(engine.config, engine.decoder.weights, coder, kind)
-    return coder, engine.decoder.weights.layers, perplexity(decoder, ids, "reading before")
+    before = perplexity(decoder, ids, "reading before")
+    joined = sorted(set(INPUTS.values()))
+    layers = engine.decoder.weights.layers
+    return [{name: coder.moments(getattr(layer, name)) for name in joined} for layer in layers], before
 
 
-def _spiked(
-    model: DenseModel, coder: CalibrationCoder, layers: tuple[LayerWeights, ...]
-) -> Iterator[tuple[str, Tensor]]:
-    """All tensors of the W8ASpike form, one by one."""
+def _spiked(model: DenseModel, moments: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """All tensors of the W8ASpike form, one by one; a low-rank gate becomes one matrix."""
     for name in model.shapes:
         tensor, parts = model.source.take(name), name.split(".")
         kind = parts[-2].removesuffix("_proj")
@@ -133,22 +127,14 @@ def _spiked(
                 base = name.removesuffix("1.weight")
                 tensor = (tensor.float() @ model.source.take(base + "0.weight").float()).to(tensor.dtype)
                 yield base + "weight", tensor
-                yield base[:-1] + SCALES, fit_scales(tensor, _moments(coder, layers, parts, "qkv"))
+                yield base[:-1] + SCALES, fit_scales(tensor, moments[int(parts[2])]["qkv"])
             elif name.endswith("1.bias"):
                 yield name.replace(".1.bias", ".bias"), tensor
             continue
         yield name, tensor
         if parts[-1] == "weight" and kind in INPUTS:
-            moments = _moments(coder, layers, parts, INPUTS[kind])
-            yield name.removesuffix(".weight") + SCALES, fit_scales(tensor, moments)
-
-
-def _moments(
-    coder: CalibrationCoder, layers: tuple[LayerWeights, ...], parts: list[str], joined: str
-) -> Tensor:
-    layer = getattr(layers[int(parts[2])], joined)
-    assert isinstance(layer, Linear)
-    return coder.moments(layer)
+            scales = fit_scales(tensor, moments[int(parts[2])][INPUTS[kind]])
+            yield name.removesuffix(".weight") + SCALES, scales
 
 
 def _measure(folder: Path, model: DenseModel, ids: list[list[int]], before: float, dtype: str) -> SpikeReport:
