@@ -35,6 +35,6 @@ def add_routed(
         rows, place = (chosen == expert).nonzero(as_tuple=True)
         coded = coder.norm(entering[rows], layer.mlp_norm, config.norm_eps)
         inner = coder.gated(layer.experts.gate_up[expert], coded)
-        out = torch.zeros(len(rows), config.hidden_size)
+        out = entering.new_zeros(len(rows), config.hidden_size)
         coder.add_linear(layer.experts.down[expert], inner, out)
         target.index_add_(0, rows, out.mul_(weights[rows, place][:, None]))

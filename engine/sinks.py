@@ -38,7 +38,7 @@ class LearnedSinks:
             tables = rotary.tables(position, stop)
         else:
             first = min(position, left)
-            place = torch.arange(position, stop).clamp_(max=left) - first
             cos, sin = rotary.tables(first, left + 1)
+            place = torch.arange(position, stop, device=cos.device).clamp_(max=left) - first
             tables = cos[place], sin[place]
         return Sinks(self.keys, self.values, rotate(q, *tables), EVERYWHERE)

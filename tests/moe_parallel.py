@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine import Engine
 from engine.config import parse_config
 from engine.families import FAMILIES
 from engine.weights import ShapeSource
@@ -57,6 +58,16 @@ def tiny_moe_dir(folder: Path, seed: int = 0, **changes) -> Path:
     (folder / "config.json").write_text(json.dumps(raw), "utf-8")
     save_file(tensors, folder / "model.safetensors")
     return folder
+
+
+def changed(folder: Path, target: Path, change) -> Engine:
+    """The model of `folder` with its tensors changed in place, written to `target`."""
+    target.mkdir()
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    (target / "config.json").write_text((folder / "config.json").read_text("utf-8"))
+    save_file(tensors, target / "model.safetensors")
+    return Engine.load(target)
 
 
 class PlainMoe:

@@ -1,23 +1,18 @@
 """SpikingBrain-76B's architecture at tiny size: parallel branches, tied gates, learned sinks, experts."""
 
-import json
+import sys
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from engine import ContextState, Engine
-from engine.config import parse_config
-from engine.errors import ModelError, StateError
-from engine.families import FAMILIES
+from engine.errors import StateError
 from engine.moe import route
-from engine.weights import Gates, ShapeSource
-from tests.moe_parallel import CONFIG, PlainMoe, tied_loop, tiny_moe_dir
-from tests.test_imports import ROOT
+from engine.weights import Gates
+from tests.moe_parallel import CONFIG, PlainMoe, changed, tied_loop, tiny_moe_dir
 
 # Float32 against float64 through four layers: rounding grows by a few units of the largest logit.
 ATOL = 2e-4
-FULL = json.loads((ROOT / "assets/models/spikingbrain-76b-a12b/config.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +31,6 @@ def _ids(count, seed=0):
 
 def _close(ours, truth):
     torch.testing.assert_close(ours.double(), truth.double(), rtol=0, atol=ATOL)
-
-
-def test_the_full_size_model_has_76_billion_parameters_of_which_12_are_active():
-    config, source = parse_config(FULL), ShapeSource()
-    weights = FAMILIES["gla_swa_moe"].load(source, config, False, torch.bfloat16)
-    sizes = {name: torch.Size(shape).numel() for name, shape in source.shapes.items()}
-    total = sum(sizes.values())
-    idle = sum(size for name, size in sizes.items() if ".experts." in name) * 15 / 16
-    assert round(total / 1e9) == 76
-    assert round((total - idle) / 1e9) == 12
-    assert abs(config.parameter_count() / total - 1) < 1e-4
-    assert abs(config.parameter_count(active=True) / (total - idle) - 1) < 1e-4
-    assert weights.nbytes() == pytest.approx(2 * total, rel=1e-3)
-    assert all(expert.weight.is_meta for expert in weights.layers[3].experts.down)
-    assert "full attention in 4 layers, sliding window 4,096, 128 learned sinks" in config.describe()
-
-
-def test_the_full_size_model_has_the_layers_of_the_report():
-    config = parse_config(FULL)
-    assert [i + 1 for i, layer in enumerate(config.layers) if layer.window == -1] == [7, 14, 21, 28]
-    assert all(layer.linear and layer.window in (-1, 4096) for layer in config.layers)
-    assert [i + 1 for i in range(28) if i not in config.experts.layers] == [1, 2, 3, 5, 7, 9, 11]
-    assert (config.experts.count, config.experts.active, config.experts.shared) == (16, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -97,21 +69,22 @@ def test_reading_past_a_segment_equals_one_window_later(engine, folder):
     _close(engine.logits(ids)[-30:], PlainMoe(folder).logits(ids)[-30:])
 
 
+def test_bfloat16_and_its_compiled_attention_stay_near_the_plain_loop(tmp_path):
+    """Heads of 16 and few sinks: what the compiled window attention takes, where the processor has it."""
+    folder = tiny_moe_dir(tmp_path / "m", hidden_size=64, num_experts_per_tok=4)
+    ids = _ids(50, 7)
+    truth = PlainMoe(folder).logits(ids)
+    ours = Engine.load(folder, dtype="bfloat16").logits(ids)
+    # Weights and keys rounded to 8 bits in four layers; sinks taken for tokens of the text move it by 0.7.
+    assert float((ours - truth).abs().max()) < 2**-5 * float(truth.abs().max())
+
+
 def test_generation_equals_repeated_whole_prompts(engine):
     ids = _ids(20, 3)
     made = list(engine.generate(ids, max_new_tokens=6, stop_ids=()))
     for token in made:
         assert int(engine.logits(ids)[-1].argmax()) == token
         ids.append(token)
-
-
-def _with(folder, target, change):
-    target.mkdir()
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    (target / "config.json").write_text((folder / "config.json").read_text("utf-8"))
-    save_file(tensors, target / "model.safetensors")
-    return Engine.load(target)
 
 
 @pytest.mark.parametrize("row", [0, 4])
@@ -125,8 +98,8 @@ def test_every_token_however_late_sees_every_sink(folder, tmp_path, row):
         tensors["model.sink_tokens.weight"][row] += push
 
     ids = _ids(300, 4)
-    plain = _with(folder, tmp_path / "a", silence).logits(ids)
-    moved = _with(folder, tmp_path / "b", lambda t: silence(t, 1.0)).logits(ids)
+    plain = changed(folder, tmp_path / "a", silence).logits(ids)
+    moved = changed(folder, tmp_path / "b", lambda t: silence(t, 1.0)).logits(ids)
     assert bool(((plain - moved).abs().amax(dim=1) > 1e-3).all())
 
 
@@ -136,7 +109,7 @@ def test_sinks_see_each_other_without_a_causal_mask(folder, engine, tmp_path):
     def push(tensors):
         tensors["model.sink_tokens.weight"][-1] += 1.0
 
-    state, other = engine.new_state(), _with(folder, tmp_path / "m", push).new_state()
+    state, other = engine.new_state(), changed(folder, tmp_path / "m", push).new_state()
     first = [s.layers[1].sinks.keys[:, 0] for s in (state, other)]
     assert float((first[0] - first[1]).abs().max()) > 1e-3
     before = state.layers[1].sinks.keys.clone()
@@ -163,7 +136,7 @@ def test_one_routed_expert_a_token_is_met_beside_the_shared_one(folder, tmp_path
     assert 0 < len(met) < 4
     plain = Engine.load(folder).logits(ids)
     for name in [f"experts.{e}.down_proj" for e in range(4)] + ["shared_experts.down_proj"]:
-        silent = _with(folder, tmp_path / name, lambda t, n=name: t[f"{base}{n}.weight"].zero_())
+        silent = changed(folder, tmp_path / name, lambda t, n=name: t[f"{base}{n}.weight"].zero_())
         matters = not torch.equal(silent.logits(ids), plain)
         assert matters == (name.startswith("shared") or int(name.split(".")[1]) in met), name
 
@@ -177,56 +150,23 @@ def test_the_router_takes_the_likeliest_and_keeps_its_probability():
     assert weights[1].item() < 0.5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_experts_stay_in_the_file_until_they_are_met(folder, tmp_path):
+    engine = changed(folder, tmp_path / "m", lambda t: t.update({n: x.bfloat16() for n, x in t.items()}))
+    assert engine.decoder.weights.layers[1].experts.down[0].weight.dtype == torch.float32
+    experts = Engine.load(tmp_path / "m", dtype="bfloat16").decoder.weights.layers[1].experts
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        mapped = [line.split()[0] for line in maps if str(tmp_path / "m") in line]
+    spans = [[int(end, 16) for end in span.split("-")] for span in mapped]
+    for linear in (*experts.gate_up, *experts.down):
+        assert any(low <= linear.weight.data_ptr() < high for low, high in spans)
+
+
 def test_another_models_state_is_refused(engine, tmp_path):
     engine.new_state().save(tmp_path / "s.state")
     other = Engine.load(tiny_moe_dir(tmp_path / "m", seed=1))
     with pytest.raises(StateError, match="another model"):
         ContextState.load(tmp_path / "s.state", other)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"surprise": 1}, "surprise"),
-        ({"full_layers": [3, 9]}, "full_layers"),
-        ({"full_layers": [2, 3]}, "window_layers and in full_layers"),
-        ({"window_layers": [0, 1], "linear_layers": [0, 1]}, r"\[2\] have no attention"),
-        ({"num_experts_per_tok": 5}, "num_experts_per_tok"),
-        ({"num_shared_experts": 0}, "num_shared_experts"),
-        ({"num_sink_tokens": -1}, "num_sink_tokens"),
-        ({"linear_gate": "delta"}, "linear_gate"),
-        ({"sliding_window": None}, "sliding_window"),
-        ({"dense_layers": "odd"}, "dense_layers"),
-    ],
-)
-def test_a_config_key_that_cannot_be_is_named(change, word):
-    with pytest.raises(ModelError, match=word):
-        parse_config(CONFIG | change)
-
-
-@pytest.mark.parametrize("key", ["num_experts", "dense_layers", "num_sink_tokens", "moe_intermediate_size"])
-def test_a_missing_config_key_is_named(key):
-    with pytest.raises(ModelError, match=key):
-        parse_config({name: value for name, value in CONFIG.items() if name != key})
-
-
-EXPERT = "model.layers.1.mlp.experts.3.gate_up_proj.weight"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.pop(EXPERT), EXPERT),
-        (lambda t: t.pop("model.sink_tokens.weight"), "sink_tokens"),
-        (lambda t: t.pop("model.layers.0.attn.s_norm.weight"), "s_norm"),
-        (lambda t: t.update({EXPERT: torch.zeros(79, 32)}), r"gate_up_proj.*\[79, 32\]"),
-        (lambda t: t.update({EXPERT.replace(".3.", ".4."): torch.zeros(80, 32)}), r"experts\.4"),
-        (lambda t: t.update({"model.layers.0.mlp.router.weight": torch.zeros(4, 32)}), r"0\.mlp\.router"),
-    ],
-)
-def test_a_tensor_that_is_amiss_is_named(folder, tmp_path, change, message):
-    with pytest.raises(ModelError, match=message):
-        _with(folder, tmp_path / "bad", change)
 
 
 @pytest.mark.parametrize("strength", [1.0, 8.0, 60.0])

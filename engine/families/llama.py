@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config import FULL_ATTENTION, SILENT, ConfigReader, LayerConfig, ModelConfig
+from engine.config import FULL_ATTENTION, SILENT, ConfigReader, LayerConfig, ModelConfig, SpikeConfig
 from engine.errors import ModelError
+from engine.families.gla_swa import SPIKE_K
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +60,7 @@ def parse_transformer(
         gate_rank=0,
         gate_normalizer=1.0,
         layers=tuple(LayerConfig(window, False) for window in layers),
-        spike=None,
+        spike=SpikeConfig(SPIKE_K, w8aspike=True) if reader.quantised else None,
     )
 
 
