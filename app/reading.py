@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.chain import Plan
 from app.checkpoints import Ladder
 from app.errors import JobCancelledError, JobStoppedError
+from app.fitting import memory_plan, memory_there, refuse_reading
 from app.feed import Feed, TokensChangedError
 from app.measuring import Stretch
 from app.retokenising import agree_on_tokenizer
@@ -56,6 +57,7 @@ class Reader:
     def run(self) -> dict[str, Any]:
         """Read until nothing is left; returns what was done."""
         self._plan = self._load_plan()
+        self._refuse_too_long()
         self._ladder.prune(self._plan)
         self._resume()
         started_at = self._state.tokens_read
@@ -71,6 +73,10 @@ class Reader:
             "read_now": self._read_tokens,
             "documents": len(self._plan.entries),
         }
+
+    def _refuse_too_long(self) -> None:
+        """UserError with numbers where the model's memory grows beyond what there is."""
+        refuse_reading(memory_plan(self._engine), self._plan.total, memory_there())
 
     def _read_on(self) -> None:
         """Read along the plan until it ends or changes."""

@@ -24,8 +24,8 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is known of a checkpoint without loading it. It can be used where `problems` is empty; `notes` says
-    what it lacks that a person will miss.
+    """What is known of a checkpoint without loading it. Archives can be read with it where `problems` is empty;
+    `notes` says what else a person will miss.
     """
 
     family: str
@@ -43,13 +43,14 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_checkpoint(model: str | Path, models_dir: str | Path | None = None) -> Inspection:
-    """Read config, tokenizer and headers of a checkpoint folder or GGUF file, in milliseconds.
+def inspect_checkpoint(model: str | Path, *, identify: bool = True) -> Inspection:
+    """Read config, tokenizer and headers of a checkpoint folder or GGUF file, in milliseconds; `identify`
+    computes its fingerprint too, which takes a second for each gigabyte or so.
 
     ModelError where it is of no family that Engram runs, has keys that Engram does not know, or holds damaged
     files; missing, left-over, misshaped and mistyped tensors are all named in `problems`.
     """
-    checkpoint = open_checkpoint(model, models_dir)
+    checkpoint = open_checkpoint(model)
     config = parse_config(checkpoint.raw)  # says what is wrong with it before any file of weights is looked for
     source = gguf_headers(checkpoint.gguf) if checkpoint.gguf else read_headers(checkpoint.path)
     quantised = any(name.endswith(SCALES) for name in source.headers)
@@ -57,9 +58,11 @@ def inspect_checkpoint(model: str | Path, models_dir: str | Path | None = None) 
         config = parse_config(checkpoint.raw, quantised=True)
     kind = compute_dtype("auto", config.model_type)
     weights = _dry_load(source, config, kind)
-    files = sorted({header.file for header in source.headers.values()})
     tokenizer = checkpoint.load_tokenizer()
-    identity = checkpoint.identity(files, tokenizer)
+    if tokenizer is None:
+        source.problems.append("there is no tokenizer, so it can read no text: add its tokenizer.json")
+    files = sorted({header.file for header in source.headers.values()})
+    identity = checkpoint.identity(files, tokenizer) if identify else ""
     return Inspection(
         family=config.model_type,
         description=config.describe(),
@@ -68,7 +71,7 @@ def inspect_checkpoint(model: str | Path, models_dir: str | Path | None = None) 
         problems=_few(source.problems),
         notes=tuple(_notes(config, weights, tokenizer)),
         plan=plan_memory(config, _weight_bytes(source, weights, kind, quantised), kind.itemsize),
-        fingerprint=fingerprint_of(identity, config.spike is not None, kind),
+        fingerprint=fingerprint_of(identity, config.spike is not None, kind) if identify else "",
         recall=weights is not None and weights.recall is not None,
     )
 
@@ -105,13 +108,11 @@ def _weight_bytes(
 
 def _notes(config: ModelConfig, weights: ModelWeights | None, tokenizer: Tokenizer | None) -> list[str]:
     notes = []
-    if tokenizer is None:
-        notes.append("It brings no tokenizer, so it can read no text: add tokenizer.json.")
-    elif tokenizer.vocab_size > config.vocab_size:
+    if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
         notes.append(
             f"Its tokenizer has {tokenizer.vocab_size:,} tokens, the model {config.vocab_size:,} only."
         )
-    elif tokenizer.chat_template is None and tokenizer.im_start_id is None:
+    elif tokenizer is not None and tokenizer.chat_template is None and tokenizer.im_start_id is None:
         notes.append("It has no chat template: answers are asked for in plain words.")
     if weights is not None and weights.recall is None:
         notes.append("It has no recall head: passages are found by their words alone.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
 from app import library
+from app.commands.confirming import confirm
 from app.commands.output import clean, duration, print_json, print_table
-from app.errors import UserError
 from app.services import Services
 from storage import Archive, Coverage, Document, Job, archives, documents, jobs
 
@@ -53,17 +52,9 @@ def _delete(services: Services, chosen: Namespace) -> int:
         archive = library.find_archive(s, chosen.archive)
         covered = documents.coverage(s, archive.id)
     if not chosen.yes:
-        _confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
+        confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
     library.delete_archive(services, archive.id)
     return _say(services, archive, f"Deleted {archive.name!r}.")
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UserError("not_confirmed", "Deleting needs a confirmation.", "Add --yes.")
-    print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UserError("not_confirmed", "Nothing was deleted.")
 
 
 def _status(services: Services, chosen: Namespace) -> int:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.errors import AppError
-from app.services import model_names
+from app.installed import model_names
 from app.view.frame import services
 from app.view.gauges import Row, panel
 from app.view.page_image import ROOT
