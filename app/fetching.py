@@ -1,4 +1,4 @@
-"""Getting one file of a model, by HTTP or from a disk: resumed where it stopped, checked, put in place at once."""
+"""Getting one file of a model, by HTTP or from a disk: resumed where it stopped, and checked."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def _size(path: Path) -> int:
 
 def _complete(file: RemoteFile, part: Path, on_bytes: OnBytes) -> None:
     """Append to the part until it is whole, patiently: a lost connection is taken up again."""
-    tries = 0
+    tries, most = 0, _size(part)
     while True:
-        before = _size(part)
         try:
             _append(file, part, on_bytes)
             return
         except requests.RequestException as error:
-            tries = 1 if _size(part) > before else tries + 1
+            tries = 1 if _size(part) > most else tries + 1
+            most = max(most, _size(part))
             if tries >= TRIES or _refused(error):
                 raise _network_error(file, error) from error
             for _ in range(2**tries):
@@ -104,7 +104,7 @@ def _blocks(file: RemoteFile, held: int, out: BinaryIO) -> Iterator[bytes]:
         headers["Range"] = f"bytes={held}-"
     with requests.get(file.url, headers=headers, stream=True, timeout=TIMEOUT_S) as reply:
         if held and reply.status_code != 206:  # the server knows no ranges, or the file is another by now
-            out.seek(0)
+            held = out.seek(0)
             out.truncate()
         if reply.status_code == 416:
             raise requests.ConnectionError("the server has less of this file than we hold")
@@ -112,7 +112,7 @@ def _blocks(file: RemoteFile, held: int, out: BinaryIO) -> Iterator[bytes]:
         total = held
         for block in reply.iter_content(NETWORK_BLOCK):
             total += len(block)
-            if file.size is not None and total > max(file.size, held):
+            if file.size is not None and total > file.size:
                 raise requests.ConnectionError("the server sends more than it announced")
             yield block
 

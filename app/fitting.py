@@ -17,7 +17,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def memory_there(cgroup: Path = CGROUP) -> int:
-    """Bytes of memory that this process may still take: the machine's, or a container's where that is less."""
+    """Bytes of memory that this process may still take: the machine's, or a container's if less."""
     free = psutil.virtual_memory().available
     try:
         limit = (cgroup / "memory.max").read_text().strip()

@@ -82,6 +82,16 @@ def unfinished(home: Home) -> list[str]:
     return sorted(path.name.removeprefix(STAGING) for path in home.models.glob(f"{STAGING}*"))
 
 
+def note_origin(staging: Path, about: dict[str, Any]) -> None:
+    """Say in a staging folder what gathers there, so that it can be gone on with."""
+    _write(staging / ORIGIN, about)
+
+
+def unfinished_source(home: Home, name: str) -> str:
+    """What the broken-off adding of a model was told to add."""
+    return str((_read(staging_folder(home, name) / ORIGIN) or {}).get("source", ""))
+
+
 def settle(home: Home, name: str, about: dict[str, Any]) -> Path:
     """Move a complete staging folder to its place, in one step; a single GGUF file becomes NAME.gguf."""
     staging = staging_folder(home, name)
@@ -93,7 +103,7 @@ def settle(home: Home, name: str, about: dict[str, Any]) -> Path:
             ggufs[0].rename(target)
             shutil.rmtree(staging)
             return target
-        _write(staging / ORIGIN, about)
+        note_origin(staging, about)
         return staging.rename(home.models / name)
 
 

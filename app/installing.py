@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,22 @@ from app.archives_to_read import archives_to_read
 from app.errors import AppError, UserError, describe
 from app.fetching import OnBytes, RemoteFile, fetch, held_bytes
 from app.fitting import gigabytes, memory_there, refuse_loading
-from app.installed import free_name, link_model, make_default, model_path, settle, staging_folder
+from app.installed import (
+    free_name,
+    link_model,
+    make_default,
+    model_path,
+    note_origin,
+    settle,
+    staging_folder,
+)
+from app.model_reports import Report, save_report
 from app.model_sources import INDEX, LocalFiles, Source, choose_files, find_source
 from app.services import Services
 from app.task import Task
-from storage import DiskFullError, settings
+from storage import DiskFullError
 
 SPARE_BYTES = 200_000_000
-REPORT = "model:"
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a check found: the inspection as JSON, or why there is none; and the memory that was free."""
-
-    name: str
-    checked_at: str
-    inspection: dict[str, Any] | None
-    error: dict[str, str] | None
-    memory_bytes: int
-
-    @property
-    def usable(self) -> bool:
-        """Whether the model can be loaded, memory aside."""
-        return self.inspection is not None and not self.inspection["problems"]
 
 
 def run_model(services: Services, task: Task) -> dict[str, Any]:
@@ -67,7 +59,7 @@ def check_model(services: Services, name: str) -> Report:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     report = Report(name, now, found, problem, memory_there())
     with services.database.session() as s:
-        settings.set_setting(s, REPORT + name[:150], asdict(report))
+        save_report(s, report)
     return report
 
 
@@ -117,6 +109,7 @@ class Installation:
         files = choose_files(self._source.files(), self._wanted)
         folder = staging_folder(self._services.home, self._name)
         folder.mkdir(exist_ok=True)
+        note_origin(folder, self._about())
         self._make_room(files, folder)
         for file in files:
             if file.name.endswith((".safetensors", ".gguf")):

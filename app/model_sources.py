@@ -44,7 +44,7 @@ class Source(Protocol):
 
 
 def find_source(text: str, revision: str = "") -> Source:
-    """What a person means: a path, `owner/name` or `hf:owner/name` (Hugging Face), `modelscope:owner/name`."""
+    """What a person means: a path, `owner/name` or `hf:owner/name`, `modelscope:owner/name`."""
     path = Path(text).expanduser()
     kind, _, rest = text.partition(":")
     if kind == "modelscope" and _ID.fullmatch(rest):

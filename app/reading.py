@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.chain import Plan
 from app.checkpoints import Ladder
 from app.errors import JobCancelledError, JobStoppedError
-from app.fitting import memory_plan, memory_there, refuse_reading
 from app.feed import Feed, TokensChangedError
+from app.fitting import memory_plan, memory_there, refuse_reading
 from app.measuring import Stretch
 from app.retokenising import agree_on_tokenizer
 from app.services import Services

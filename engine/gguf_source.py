@@ -125,7 +125,7 @@ class GgufSource:
 
 
 def _dequantised(item: Any) -> Tensor:
-    """A tensor of a GGUF file in float32, by blocks of rows: the steps between take several times its size."""
+    """A tensor of a GGUF file in float32, by blocks of rows, as the steps between need several copies."""
     from gguf import dequantize
 
     out = torch.empty([int(size) for size in reversed(item.shape)])

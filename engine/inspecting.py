@@ -24,8 +24,8 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is known of a checkpoint without loading it. Archives can be read with it where `problems` is empty;
-    `notes` says what else a person will miss.
+    """What is known of a checkpoint without loading it. Archives can be read with it where `problems` is
+    empty; `notes` says what else a person will miss.
     """
 
     family: str
@@ -51,7 +51,9 @@ def inspect_checkpoint(model: str | Path, *, identify: bool = True) -> Inspectio
     files; missing, left-over, misshaped and mistyped tensors are all named in `problems`.
     """
     checkpoint = open_checkpoint(model)
-    config = parse_config(checkpoint.raw)  # says what is wrong with it before any file of weights is looked for
+    config = parse_config(
+        checkpoint.raw
+    )  # says what is wrong with it before any file of weights is looked for
     source = gguf_headers(checkpoint.gguf) if checkpoint.gguf else read_headers(checkpoint.path)
     quantised = any(name.endswith(SCALES) for name in source.headers)
     if quantised:

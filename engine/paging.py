@@ -38,7 +38,9 @@ def _give_back(block: Tensor) -> None:
     if libc is None or not block.is_contiguous():
         return
     start = -(-block.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
-    length = (block.data_ptr() + block.numel() * block.element_size() - start) // mmap.PAGESIZE * mmap.PAGESIZE
+    length = (
+        (block.data_ptr() + block.numel() * block.element_size() - start) // mmap.PAGESIZE * mmap.PAGESIZE
+    )
     if length > 0:
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), MADV_DONTNEED)
 

@@ -49,7 +49,11 @@ def write_big_llama(folder: Path) -> Path:
     """Two shards of bfloat16 with an index; the embedding alone has 82 MB."""
     folder.mkdir()
     d, inner, vocab = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIG["vocab_size"]
-    tables = {"model.embed_tokens.weight": (vocab, d), "lm_head.weight": (vocab, d), "model.norm.weight": (d,)}
+    tables = {
+        "model.embed_tokens.weight": (vocab, d),
+        "lm_head.weight": (vocab, d),
+        "model.norm.weight": (d,),
+    }
     layers: dict[str, tuple[int, ...]] = {}
     for i in range(CONFIG["num_hidden_layers"]):
         base = f"model.layers.{i}."
@@ -68,7 +72,7 @@ def write_big_llama(folder: Path) -> Path:
 
 
 def loading_cost(folder: Path) -> dict[str, dict[str, int]]:
-    """By dtype: bytes of the weights, and of resident memory at the peak of loading beyond those before it."""
+    """By dtype: bytes of the weights, and of resident memory that loading adds at its peak."""
     command = [sys.executable, "-c", MEASURE, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ENGRAM_NATIVE": "0"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

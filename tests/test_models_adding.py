@@ -16,7 +16,15 @@ from gguf_files import write_llama
 from hub_server import Hub, point_at, serving
 
 from app import fetching, installing
-from app.installed import default_name, make_default, model_names, model_path, origin, remove_model, unfinished
+from app.installed import (
+    default_name,
+    make_default,
+    model_names,
+    model_path,
+    origin,
+    remove_model,
+    unfinished,
+)
 from app.services import Services
 from app.settings import Options
 from app.worker import Worker
@@ -53,7 +61,7 @@ def do(services: Services, **payload: Any) -> Job:
         return jobs.get_job(s, job.id)
 
 
-@pytest.mark.parametrize("source", ["hf:lab/tiny", "lab/tiny", "modelscope:lab/tiny"])
+@pytest.mark.parametrize("source", ["lab/tiny", "modelscope:lab/tiny"])
 def test_a_model_of_a_hub_is_fetched_checked_and_usable(services: Services, hub: Hub, source: str) -> None:
     job = do(services, source=source)
     assert (job.status, job.error) == ("done", "")

@@ -1,4 +1,4 @@
-"""Checking a checkpoint by its headers: everything amiss is named, and what loading it would give is foretold."""
+"""Checking a checkpoint by its headers: everything amiss is named, what loading would give is foretold."""
 
 from __future__ import annotations
 

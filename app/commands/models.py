@@ -12,21 +12,12 @@ from app.chain import Plan
 from app.commands.confirming import confirm
 from app.commands.output import ProgressLine, clean, print_json, print_table
 from app.commands.signals import stoppable
-from app.fitting import gigabytes, memory_there, plan_sentence
+from app.fitting import gigabytes, plan_sentence
 from app.following import Follower
-from app.installed import (
-    EMBEDDED,
-    default_name,
-    is_linked,
-    is_model,
-    make_default,
-    model_names,
-    model_path,
-    origin,
-    remove_model,
-    unfinished,
-)
-from app.installing import Report, adopt_model, check_model, refuse_unusable
+from app.installed import EMBEDDED, is_linked, is_model, make_default, model_names, model_path, unfinished
+from app.installing import adopt_model, check_model, refuse_unusable
+from app.model_list import ModelEntry, list_models, remove
+from app.model_reports import Report
 from app.services import Services
 from storage import jobs
 
@@ -38,14 +29,12 @@ def run(services: Services, chosen: Namespace) -> int:
 
 
 def _list(services: Services, chosen: Namespace) -> int:
-    names = dict.fromkeys([EMBEDDED, *model_names(services.home)])
-    found = [_describe(services, name) for name in names]
-    broken_off = unfinished(services.home)
+    found = [_describe(services, entry) for entry in list_models(services)]
     if services.options.json:
         print_json(found)
         return 0
     print_table(("", "NAME", "SIZE", "FROM", "WHAT"), [_row(item) for item in found])
-    for name in broken_off:
+    for name in unfinished(services.home):
         print(f"Not complete: {clean(name)}. Add it again to go on, or: models remove {clean(name)}")
     return 0
 
@@ -55,20 +44,14 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
     return ("*" if item["chosen"] else "", item["name"], size, item["source"], item["note"])
 
 
-def _describe(services: Services, name: str) -> dict[str, Any]:
-    path = model_path(services.home, name)
-    files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
-    missing = "not prepared yet: python3 start.py setup" if name == EMBEDDED else f"gone from {path}"
+def _describe(services: Services, entry: ModelEntry) -> dict[str, Any]:
+    keys = ("name", "installed", "default", "linked", "source", "bytes")
+    missing = "not prepared yet: python3 start.py setup" if entry.embedded else f"gone from {entry.path}"
     return {
-        "name": name,
-        "installed": is_model(path),
-        "chosen": services.model_name == name,
-        "default": default_name(services.home) == name,
-        "path": str(path),
-        "linked": is_linked(services.home, name),
-        "source": "comes with Engram" if name == EMBEDDED else str(origin(services.home, name).get("source", "")),
-        "bytes": sum(file.stat().st_size for file in files),
-        "note": _note(path) if is_model(path) else missing,
+        **{key: getattr(entry, key) for key in keys},
+        "chosen": services.model_name == entry.name,
+        "path": str(entry.path),
+        "note": _note(entry.path) if entry.installed else missing,
     }
 
 
@@ -103,7 +86,9 @@ def _do_job(services: Services, payload: dict[str, Any]) -> dict[str, Any]:
         follower = Follower(services, stop=stop)
         follower.on_job = lambda job: (made.append(job.id), line.show(job))[1]
         try:
-            return dict(follower.do(lambda s: jobs.enqueue(s, "model", None, payload, once=True)).result or {})
+            return dict(
+                follower.do(lambda s: jobs.enqueue(s, "model", None, payload, once=True)).result or {}
+            )
         except KeyboardInterrupt:
             if made:  # whoever has it by now stops too; what has arrived stays for the next time
                 library.cancel(services, made[-1])
@@ -143,11 +128,13 @@ def _tell(report: Report, tokens: int = 0) -> int:
     found = report.inspection or {}
     plan = MemoryPlan(**found["plan"])
     print(f"{clean(report.name)}: {clean(found['description'])}")
-    print(f"Files: {found['files']}, {gigabytes(found['file_bytes'])}. Fingerprint {found['fingerprint'][:16]}.")
+    print(
+        f"Files: {found['files']}, {gigabytes(found['file_bytes'])}. Fingerprint {found['fingerprint'][:16]}."
+    )
     growth = gigabytes(plan.growth_per_million) if plan.growth_per_token else "nothing"
     print(
-        f"Memory: {gigabytes(plan.weights)} weights, {gigabytes(plan.state)} state, {gigabytes(plan.working)} "
-        f"to work in; each million tokens adds {growth}."
+        f"Memory: {gigabytes(plan.weights)} weights, {gigabytes(plan.state)} state, "
+        f"{gigabytes(plan.working)} to work in; each million tokens adds {growth}."
     )
     print(plan_sentence(plan, tokens, report.memory_bytes))
     for note in found["notes"]:
@@ -166,7 +153,7 @@ def _remove(services: Services, chosen: Namespace) -> int:
     if not chosen.yes and chosen.name in model_names(services.home):
         what = "Forget the model {} (its files stay)?" if linked else "Delete the model {} from the disk?"
         confirm(what.format(repr(chosen.name)))
-    remove_model(services.home, chosen.name)
+    remove(services, chosen.name)
     if services.options.json:
         print_json({"removed": chosen.name})
     else:
