@@ -116,6 +116,11 @@ def _notes(config: ModelConfig, weights: ModelWeights | None, tokenizer: Tokeniz
         )
     elif tokenizer is not None and tokenizer.chat_template is None and tokenizer.im_start_id is None:
         notes.append("It has no chat template: answers are asked for in plain words.")
+    if tokenizer is not None:
+        try:
+            tokenizer.chat_frame("")
+        except ModelError as error:
+            notes.append(f"Questions cannot be put to it: {error.message}. {error.hint}")
     if weights is not None and weights.recall is None:
         notes.append("It has no recall head: passages are found by their words alone.")
     return notes

@@ -19,7 +19,7 @@ from app.installing import adopt_model, check_model, refuse_unusable
 from app.model_list import ModelEntry, list_models, remove
 from app.model_reports import Report
 from app.services import Services
-from storage import jobs
+from storage import Job, jobs
 
 
 def run(services: Services, chosen: Namespace) -> int:
@@ -81,10 +81,16 @@ def _add(services: Services, chosen: Namespace) -> int:
 
 
 def _do_job(services: Services, payload: dict[str, Any]) -> dict[str, Any]:
-    line, made = ProgressLine(), []
+    line = ProgressLine()
+    made: list[int] = []
+
+    def show(job: Job) -> None:
+        made.append(job.id)
+        line.show(job)
+
     with stoppable() as stop:
         follower = Follower(services, stop=stop)
-        follower.on_job = lambda job: (made.append(job.id), line.show(job))[1]
+        follower.on_job = show
         try:
             return dict(
                 follower.do(lambda s: jobs.enqueue(s, "model", None, payload, once=True)).result or {}
