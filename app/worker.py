@@ -18,6 +18,7 @@ from app.errors import describe
 from app.fitting import memory_plan
 from app.running import is_dead, run_job, worker_id
 from app.services import Services
+from app.tidying import tidy
 from storage import Document, Finding, Job, StorageError, findings, jobs
 
 log = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class Worker:
                 jobs.remove_worker(s, name)
             _adopt_documents(s)
             _settle_findings(s)
+        tidy(self._services)
 
     def _say_alive(self) -> None:
         info = self._describe()

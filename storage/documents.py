@@ -35,6 +35,7 @@ __all__ = [
     "page_at",
     "reading_order",
     "remove_document",
+    "requeue_document",
     "set_status",
     "store_parsed",
     "stored_hashes",
@@ -159,6 +160,17 @@ def fail_document(s: Session, document_id: int, status: str, error: str, hint: s
     _leave_context(s, document)
     document.status, document.error, document.hint = status, clean_text(error), clean_text(hint)
     document.tokens, document.read_at = 0, None
+    s.flush()
+    return document
+
+
+def requeue_document(s: Session, document_id: int) -> Document:
+    """Take a document's text out of the archive and have it parsed again."""
+    document = _locked(s, document_id)
+    _clear_parsed(s, document)
+    _leave_context(s, document)
+    document.tokens, document.read_at, document.error, document.hint = 0, None, "", ""
+    document.status = "queued"
     s.flush()
     return document
 
