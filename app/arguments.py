@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from app.errors import UserError
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("worker", "Run the worker: parses, reads and answers what is queued, until it is told to stop.")
     add("devices", "List the devices to compute on, and which one is chosen and why.")
     _models(add("models", "List the models; add, check or remove one, or make one the default."))
-    _archives(add("archives", "List archives; create, rename or delete one, or show one in detail."))
+    _archives(add("archives", "List archives; make, change, show, back up or restore one."))
     _ingest(add("ingest", "Add files and folders to an archive, which is made if it is new, and read them."))
     _ask(add("ask", "Ask an archive a question, or a file of questions."))
     _export(add("export", "Write an archive's findings to a file."))
@@ -109,6 +109,39 @@ def _archives(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--yes", action="store_true", help="do not ask first")
     status = add("status", "Show an archive's documents, coverage and jobs.")
     status.add_argument("archive", metavar="ARCHIVE")
+    _keeping(add)
+
+
+def _keeping(add: Callable[[str, str], _Parser]) -> None:
+    """What changes what is in an archive, or keeps it safe."""
+
+    def of_archive(name: str, text: str) -> _Parser:
+        parser = add(name, text)
+        parser.add_argument("archive", metavar="ARCHIVE")
+        return parser
+
+    of_archive("undelete", "Bring back an archive deleted since the worker was started.")
+    describe = of_archive("describe", "Say what an archive holds.")
+    describe.add_argument("text", metavar="TEXT")
+    tag = of_archive("tag", "Give an archive, or documents of it, these tags and no others.")
+    tag.add_argument("tags", metavar="TAG", nargs="*")
+    tag.add_argument("--document", metavar="NAME", action="append", default=[], help="tag this document")
+    move = of_archive("move", "Move documents to another place in the context.")
+    move.add_argument("documents", metavar="DOCUMENT", nargs="+")
+    move.add_argument("--to", metavar="PLACE", type=int, required=True, help="1 is the first place")
+    replace = of_archive("replace", "Put a new version in a document's place.")
+    replace.add_argument("document", metavar="DOCUMENT")
+    replace.add_argument("file", metavar="FILE")
+    again = of_archive("read-again", "Read an archive from its first token, as if it never had been.")
+    again.add_argument("--parse", action="store_true", help="parse its documents again, too")
+    of_archive("duplicates", "Look for documents that are nearly the same.")
+    of_archive("disk", "Show what an archive takes on the disk.")
+    backup = of_archive("backup", "Write an archive with all that belongs to it to one file.")
+    backup.add_argument("--out", metavar="FILE", required=True)
+    backup.add_argument("--force", action="store_true", help="overwrite the file")
+    restore = add("restore", "Make an archive from a backup.")
+    restore.add_argument("file", metavar="FILE")
+    restore.add_argument("--name", metavar="NAME", help="another name than the one it had")
 
 
 def _models(parser: argparse.ArgumentParser) -> None:

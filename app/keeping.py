@@ -70,6 +70,7 @@ class _Restoring:
         self._services, self._task, self._reader = services, task, reader
         self._about = reader.manifest["archive"]
         self._ids: list[int] = []
+        self._stored: set[str] = set()
 
     def run(self) -> dict[str, Any]:
         with self._services.database.session() as s:
@@ -87,8 +88,15 @@ class _Restoring:
             whole = True
         finally:
             if not whole and not self._task.lost:
-                library.purge_archive(self._services, archive.id)
+                self._clear(archive.id)
         return {"archive_id": restored.id, "archive": restored.name, "documents": len(self._ids)}
+
+    def _clear(self, archive_id: int) -> None:
+        library.purge_archive(self._services, archive_id)
+        with self._services.database.session() as s:
+            used = documents.stored_hashes(s)
+        for sha256 in self._stored - used:
+            self._services.files.delete(sha256)
 
     def _fill(self, archive_id: int) -> None:
         rows = listed(self._reader.manifest, "documents")
@@ -116,8 +124,9 @@ class _Restoring:
         part.unlink(missing_ok=True)
         try:
             self._reader.extract(member, part)
-            if (stored := files.add(part)).sha256 != sha256:
-                files.delete(stored.sha256)
+            stored = files.add(part).sha256
+            self._stored.add(stored)
+            if stored != sha256:
                 raise bad_backup("an original is not the file that its name says")
         finally:
             part.unlink(missing_ok=True)
@@ -168,14 +177,15 @@ class _Restoring:
         """States are only taken up by the model that wrote them, and only if they fit the documents."""
         folder = self._services.home.states / str(archive_id)
         for number, row in enumerate(listed(self._reader.manifest, "states")):
-            kinds = {"member": str, "fingerprint": str, "chain": str, "documents": int, "tokens": int}
-            values = typed(row, kinds)
+            values = typed(
+                row, {"member": str, "fingerprint": str, "chain": str, "documents": int, "tokens": int}
+            )
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"restored-{number}.state"
             self._reader.extract(values.pop("member"), path)
+            values |= {"file": f"{archive_id}/{path.name}", "size": path.stat().st_size}
             with self._services.database.session() as s:
-                place = {"file": f"{archive_id}/{path.name}", "size": path.stat().st_size}
-                checkpoints.add_checkpoint(s, archive_id, **values, **place)
+                checkpoints.add_checkpoint(s, archive_id, **values)
 
 
 def _check_tiling(parts: Sequence[PassageSpan], tokens: int) -> None:

@@ -149,8 +149,8 @@ def _free_name(s: Session, document: Document) -> str:
 
 
 def remove_document(services: Services, document_id: int) -> None:
-    """Remove a document; what comes after it in the context is read again. Until Engram is restarted it can be
-    brought back, so its original stays that long.
+    """Remove a document; what comes after it in the context is read again. Until Engram is restarted it can
+    be brought back, so its original stays that long.
     """
     with services.database.session() as s:
         document = documents.get_document(s, document_id)
@@ -172,7 +172,7 @@ def bring_back(services: Services, archive: Archive) -> int:
 
 
 def replace_document(services: Services, document_id: int, name: str, stream: BinaryIO) -> Added:
-    """Add a new version of a document; it takes the old one's place when it is parsed, which stays till then."""
+    """Add a new version of a document; it takes the old one's place when it is parsed, not before."""
     stored = services.files.add(stream)
     with services.database.session() as s:
         old = documents.get_document(s, document_id)

@@ -61,7 +61,7 @@ def _render(
     template: str, messages: Messages, names: Mapping[str, str | None], add_generation_prompt: bool
 ) -> list[Piece]:
     slots = [{**message, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages)]
-    given = {name: value or "" for name, value in names.items()}
+    given: dict[str, Any] = {name: value or "" for name, value in names.items()}
     given |= {"messages": slots, "add_generation_prompt": add_generation_prompt, "tools": None}
     parts, size = [], 0
     try:

@@ -16,6 +16,7 @@ from storage.errors import InvalidInputError, NotFoundError
 from storage.models import Document, Page, Passage
 from storage.passages import insert_passages
 from storage.records import PassageSpan
+from storage.tags import tag_documents
 from storage.texts import clean_line, clean_text, document_text, list_pages, page_at
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def remove_document(s: Session, document_id: int) -> list[str]:
     sha256 = document.sha256
     _clear_parsed(s, document)
     _leave_context(s, document)
+    tag_documents(s, document.archive_id, [document_id], [])
     s.delete(document)
     s.flush()
     used = s.scalar(select(Document.id).where(Document.sha256 == sha256).limit(1))

@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from app import library
+from app.commands import keeping
 from app.commands.confirming import confirm
 from app.commands.output import clean, duration, print_json, print_table
 from app.services import Services
@@ -14,8 +15,9 @@ from storage import Archive, Coverage, Document, Job, archives, documents, jobs
 
 def run(services: Services, chosen: Namespace) -> int:
     """Do what the action says; without one, list."""
-    actions = {"create": _create, "rename": _rename, "delete": _delete, "status": _status}
-    return actions.get(chosen.action or "list", _list)(services, chosen)
+    actions = {"list": _list, "create": _create, "rename": _rename, "delete": _delete, "status": _status}
+    name = chosen.action or "list"
+    return (actions.get(name) or getattr(keeping, name.replace("-", "_")))(services, chosen)
 
 
 def _list(services: Services, chosen: Namespace) -> int:
@@ -54,7 +56,8 @@ def _delete(services: Services, chosen: Namespace) -> int:
     if not chosen.yes:
         confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
     library.delete_archive(services, archive.id)
-    return _say(services, archive, f"Deleted {archive.name!r}.")
+    back = f"archives undelete {archive.name!r}"
+    return _say(services, archive, f"Deleted {archive.name!r}. Until Engram is restarted: {back}")
 
 
 def _status(services: Services, chosen: Namespace) -> int:

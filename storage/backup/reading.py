@@ -49,17 +49,17 @@ class BackupReader:
         self._file.close()
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Bytes of everything in it once unpacked."""
         return sum(int(about["bytes"]) for about in self._members.values())
 
     def check_room(self, folder: Path) -> None:
         """DiskFullError if it does not fit beside `folder`."""
         free = shutil.disk_usage(folder).free
-        if self.bytes + SPARE > free:
+        if self.size + SPARE > free:
             raise DiskFullError(
                 "disk_full",
-                f"The backup needs {self.bytes / 1e9:.2f} GB on the disk; {free / 1e9:.2f} GB are free.",
+                f"The backup needs {self.size / 1e9:.2f} GB on the disk; {free / 1e9:.2f} GB are free.",
                 "Free space on the disk that holds the home folder, then restore again.",
             )
 

@@ -22,6 +22,7 @@ DOCUMENT_FIELDS = {
 }  # fmt: skip
 FINDING_FIELDS = {"question": str, "answer": str, "status": str, "context": dict, "run": dict, "error": str}
 CITATION_FIELDS = {"number": int, "document": str, "page": int, "start": int, "end": int, "quote": str}
+MOST_NUMBER = 1 << 53
 PASSAGE_FIELDS = ("ordinal", "start", "end", "token_start", "token_end")
 
 
@@ -103,7 +104,10 @@ def typed(row: Any, fields: Mapping[str, type]) -> dict[str, Any]:
         raise bad_backup("a row is not an object")
     for name, kind in fields.items():
         value = row.get(name)
-        if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or abs(value) > 2**53)):
+        fits = isinstance(value, kind)
+        if isinstance(value, int) and kind is int:
+            fits = not isinstance(value, bool) and abs(value) < MOST_NUMBER
+        if not fits:
             raise bad_backup(f"{name} is missing or of the wrong kind")
     return {name: row[name] for name in fields}
 
