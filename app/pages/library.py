@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import actions, dialogs, frame, keeping, sidebar
+from app.view import actions, dialogs, frame, keeping, keeping_dialogs, sidebar
 from app.view.coverage import draw_unread
 from app.view.documents import draw_documents
 from app.view.progress import draw_failure, draw_jobs
@@ -124,4 +124,4 @@ with frame.guarded():
         first_visit()
     keeping.draw_undo(archives)
     dialogs.draw_dialog()
-    keeping.draw_dialog()
+    keeping_dialogs.draw_dialog()
