@@ -69,7 +69,7 @@ def _create_free(name: str, description: str) -> Archive:
 def draw_menu(archive: Archive, documents: int) -> None:
     """New, rename, delete."""
     st.button("New archive", icon=":material/add:", on_click=ask_for, args=("new",))
-    with st.popover("Manage", icon=":material/more_horiz:"):
+    with st.popover("Manage", icon=":material/more_horiz:"), st.container(gap=None):
         about = {"archive": archive}
         st.button(
             "Rename…",

@@ -1,6 +1,7 @@
 """What the Library says of an archive beside its documents, and the menus of what can be done with them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -38,7 +39,7 @@ def draw_menu(archive: Archive) -> None:
 
 def draw_document_menu(archive: Archive, selected: Sequence[Document]) -> None:
     """What can be done with the selected documents beside removing them."""
-    with st.popover("Change", icon=":material/more_horiz:"):
+    with st.popover("Change", icon=":material/more_horiz:"), st.container(gap=None):
         about: dict[str, Any] = {"archive": archive, "selected": list(selected)}
         if st.button("Tags…", icon=":material/label:", type="tertiary", key="documents_tags"):
             _open("tags", about)
@@ -69,13 +70,13 @@ def draw_undo(archives: Sequence[Archive]) -> None:
         removed = {archive: len(trash.removed_documents(s, archive.id)) for archive in archives}
     for archive_id, name in list(gone.items())[:3]:
         if st.button(f"Bring back {plain(name)}", icon=":material/undo:", key=f"undelete_{archive_id}"):
-            act(lambda archive_id=archive_id: library.undelete_archive(services(), archive_id), "It is back")
+            act(partial(library.undelete_archive, services(), archive_id), "It is back")
     chosen = st.session_state.get("archive_id")
     for archive, number in removed.items():
         if number and archive.id == chosen:
             label = f"Bring back {count(number, 'removed document')}"
             if st.button(label, icon=":material/undo:", key="bring_back"):
-                act(lambda archive=archive: library.bring_back(services(), archive), "Adding again")
+                act(partial(library.bring_back, services(), archive), "Adding again")
 
 
 def draw_duplicates(archive: Archive, found: Sequence[Document]) -> None:
