@@ -36,6 +36,7 @@ def test_a_model_is_added_checked_made_default_and_removed(
     assert {row["name"]: row["default"] for row in output(capsys)} == {"default": False, "mine": True}
     assert cli.main(["models", "remove", "mine"]) == 2
     assert cli.main(["models", "remove", "mine", "--yes"]) == 0
+    assert "Forgot mine." in capsys.readouterr().out
     assert cli.main(["models", "--json"]) == 0
     assert [row["chosen"] for row in output(capsys)[-1:]] == [True]
     assert folder.is_dir()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import library
 from app.view import keeping
-from app.view.dialogs import ask_for
+from app.view.dialogs import ask_for, menu_key
 from app.view.frame import guarded, services, take_archive
 from app.view.sample import FIELDS, FOLDER, field_sample, sample
 from app.view.words import count, plain
@@ -69,7 +69,7 @@ def _create_free(name: str, description: str) -> Archive:
 def draw_menu(archive: Archive, documents: int) -> None:
     """New, rename, delete."""
     st.button("New archive", icon=":material/add:", on_click=ask_for, args=("new",))
-    with st.popover("Manage", icon=":material/more_horiz:"), st.container(gap=None):
+    with st.popover("Manage", icon=":material/more_horiz:", key=menu_key("manage")), st.container(gap=None):
         about = {"archive": archive}
         st.button(
             "Rename…",

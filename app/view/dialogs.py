@@ -11,11 +11,18 @@ from app.view.words import count, plain
 from storage import Archive, Document
 
 KEY = "dialog"
+MENUS = "menus_closed"
 
 
 def ask_for(name: str, **about: Any) -> None:
-    """Open a dialog at the next drawing of the page."""
+    """Open a dialog at the next drawing of the page, and close the menu that asked for it."""
     st.session_state[KEY] = (name, about)
+    st.session_state[MENUS] = st.session_state.get(MENUS, 0) + 1
+
+
+def menu_key(name: str) -> str:
+    """The key of a menu; another after each dialog, as an open menu would lie over the dialog."""
+    return f"{name}_{st.session_state.get(MENUS, 0)}"
 
 
 def close() -> None:

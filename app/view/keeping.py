@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import library
 from app.fitting import memory_there
-from app.view.dialogs import ask_for, close
+from app.view.dialogs import ask_for, close, menu_key
 from app.view.frame import guarded, services
 from app.view.sidebar import live_workers
 from app.view.words import ago, count, plain, safe, share, size
@@ -39,7 +39,7 @@ def draw_menu(archive: Archive) -> None:
 
 def draw_document_menu(archive: Archive, selected: Sequence[Document]) -> None:
     """What can be done with the selected documents beside removing them."""
-    with st.popover("Change", icon=":material/more_horiz:"), st.container(gap=None):
+    with st.popover("Change", icon=":material/more_horiz:", key=menu_key("change")), st.container(gap=None):
         about: dict[str, Any] = {"archive": archive, "selected": list(selected)}
         if st.button("Tags…", icon=":material/label:", type="tertiary", key="documents_tags"):
             _open("tags", about)
