@@ -124,7 +124,7 @@ class Answering:
     def _describe_run(self, result: AnswerResult, context: Context) -> dict[str, Any]:
         engine, stats = self._services.engine, result.stats
         return {
-            "model": self._services.options.model,
+            "model": self._services.model_name,
             "device": engine.device,
             "backend": engine.backend,
             "ttft_s": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from app.errors import UserError
@@ -53,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(add("serve", "Serve the pages to a browser on this machine."))
     add("worker", "Run the worker: parses, reads and answers what is queued, until it is told to stop.")
     add("devices", "List the devices to compute on, and which one is chosen and why.")
-    add("models", "List the models that are installed.")
-    _archives(add("archives", "List archives; create, rename or delete one, or show one in detail."))
+    _models(add("models", "List the models; add, check or remove one, or make one the default."))
+    _archives(add("archives", "List archives; make, change, show, back up or restore one."))
     _ingest(add("ingest", "Add files and folders to an archive, which is made if it is new, and read them."))
     _ask(add("ask", "Ask an archive a question, or a file of questions."))
     _export(add("export", "Write an archive's findings to a file."))
@@ -109,6 +109,66 @@ def _archives(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("--yes", action="store_true", help="do not ask first")
     status = add("status", "Show an archive's documents, coverage and jobs.")
     status.add_argument("archive", metavar="ARCHIVE")
+    _keeping(add)
+
+
+def _keeping(add: Callable[[str, str], _Parser]) -> None:
+    """What changes what is in an archive, or keeps it safe."""
+
+    def of_archive(name: str, text: str) -> _Parser:
+        parser = add(name, text)
+        parser.add_argument("archive", metavar="ARCHIVE")
+        return parser
+
+    of_archive("undelete", "Bring back an archive deleted since the worker was started.")
+    describe = of_archive("describe", "Say what an archive holds.")
+    describe.add_argument("text", metavar="TEXT")
+    tag = of_archive("tag", "Give an archive, or documents of it, these tags and no others.")
+    tag.add_argument("tags", metavar="TAG", nargs="*")
+    tag.add_argument("--document", metavar="NAME", action="append", default=[], help="tag this document")
+    move = of_archive("move", "Move documents to another place in the context.")
+    move.add_argument("documents", metavar="DOCUMENT", nargs="+")
+    move.add_argument("--to", metavar="PLACE", type=int, required=True, help="1 is the first place")
+    replace = of_archive("replace", "Put a new version in a document's place.")
+    replace.add_argument("document", metavar="DOCUMENT")
+    replace.add_argument("file", metavar="FILE")
+    again = of_archive("read-again", "Read an archive from its first token, as if it never had been.")
+    again.add_argument("--parse", action="store_true", help="parse its documents again, too")
+    of_archive("duplicates", "Look for documents that are nearly the same.")
+    of_archive("disk", "Show what an archive takes on the disk.")
+    backup = of_archive("backup", "Write an archive with all that belongs to it to one file.")
+    backup.add_argument("--out", metavar="FILE", required=True)
+    backup.add_argument("--force", action="store_true", help="overwrite the file")
+    restore = add("restore", "Make an archive from a backup.")
+    restore.add_argument("file", metavar="FILE")
+    restore.add_argument("--name", metavar="NAME", help="another name than the one it had")
+
+
+def _models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser)
+
+    def add(name: str, text: str) -> _Parser:
+        return actions.add_parser(name, help=text, description=text, parents=[_common()], allow_abbrev=False)
+
+    add("list", "List the models (the default).")
+    new = add("add", "Add a model: a folder or GGUF file, or one of Hugging Face or ModelScope.")
+    new.add_argument(
+        "source", metavar="SOURCE", help="a path, owner/name or hf:owner/name, or modelscope:owner/name"
+    )
+    new.add_argument("--name", metavar="NEW", help="what to call it here")
+    new.add_argument("--copy", action="store_true", help="copy a local model instead of using it in place")
+    new.add_argument("--revision", metavar="REV", help="a branch, tag or commit")
+    new.add_argument("--file", metavar="FILE", help="which GGUF file, where there are several")
+    check = add("check", "Check a model's files and the memory it needs, without loading it.")
+    check.add_argument("name", metavar="NAME", nargs="?", help="a name or a path; default: the model in use")
+    check.add_argument("--archive", metavar="ARCHIVE", help="memory for reading this archive")
+    check.add_argument("--tokens", metavar="N", type=int, help="memory for a context of so many tokens")
+    remove = add("remove", "Delete a model, or forget one that is used in place.")
+    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("--yes", action="store_true", help="do not ask first")
+    default = add("default", "Use a model where none is named; 'default' is the one that comes with Engram.")
+    default.add_argument("name", metavar="NAME")
+    default.add_argument("--read-again", action="store_true", help="have archives read again that need it")
 
 
 def _ingest(parser: argparse.ArgumentParser) -> None:

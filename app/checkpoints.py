@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.chain import Plan
 from app.services import Services
 from engine.errors import StateError
-from storage import Checkpoint, checkpoints
+from storage import Checkpoint, checkpoints, passages
 
 if TYPE_CHECKING:
     from engine import ContextState
@@ -30,9 +31,21 @@ class Ladder:
         self._fingerprint = services.engine.fingerprint
 
     def newest(self, s: Session, plan: Plan) -> list[Checkpoint]:
-        """Checkpoints that are prefixes of `plan`, the longest first."""
+        """Checkpoints that are prefixes of `plan`, the longest first.
+
+        One beyond a passage whose recall code is not this model's is none: reading on from it would leave the
+        passage without a code (another model read the archive meanwhile, or the document was parsed anew).
+        """
         rungs = checkpoints.list_checkpoints(s, self._archive_id, self._fingerprint)
-        return [rung for rung in reversed(rungs) if plan.accepts(rung)]
+        end = self._coded_end(s, plan)
+        return [rung for rung in reversed(rungs) if plan.accepts(rung) and rung.tokens < end]
+
+    def _coded_end(self, s: Session, plan: Plan) -> float:
+        if not self._services.engine.code_bits:
+            return math.inf
+        first = passages.first_uncoded(s, self._archive_id, self._fingerprint)
+        starts = {entry.document_id: entry.start for entry in plan.entries}
+        return math.inf if first is None or first[0] not in starts else starts[first[0]] + 1 + first[1]
 
     def load(self, plan: Plan) -> tuple[ContextState, Checkpoint | None]:
         """The longest usable state, or one that has read nothing; a damaged file is passed over."""

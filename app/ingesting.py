@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,8 @@ from app.services import Services
 from app.task import Task
 from storage import BusyError, DiskFullError, Document, StorageError, documents
 from storage.ingest import ParseFailure, Parser, expand, is_archive
+from storage.ordering import settle_place
+from storage.scratch import scratch_prefix
 from storage.texts import clean_text
 
 log = logging.getLogger(__name__)
@@ -91,7 +94,8 @@ class _Intake:
         self._task.progress(done, 0, "files", f"storing {name}")
 
     def _unpack(self, path: Path, name: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="engram-zip-") as folder, Parser() as parser:
+        prefix = scratch_prefix("zip", os.getpid())
+        with tempfile.TemporaryDirectory(prefix=prefix) as folder, Parser() as parser:
             try:
                 members = parser.unpack_zip(path, Path(folder), name)
             except ParseFailure as failure:
@@ -184,6 +188,9 @@ def _store_parsed(services: Services, parsed: Parsed, tally: Tally) -> None:
             with services.database.session() as s:
                 documents.store_parsed(s, document.id, parsed.result, passages, tokens)
                 stored = documents.get_document(s, document.id)
+                unused = settle_place(s, document.id) if stored.status == "parsed" else None
+            if unused is not None:
+                services.files.delete(unused)
             if stored.status == "parsed":
                 tally.parsed += 1
                 return

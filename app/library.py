@@ -15,7 +15,18 @@ from sqlalchemy.orm import Session
 
 from app.errors import UserError
 from app.services import Services
-from storage import Archive, Document, Job, NotFoundError, archives, documents, findings, jobs
+from storage import (
+    Archive,
+    Document,
+    Job,
+    NotFoundError,
+    archives,
+    documents,
+    findings,
+    jobs,
+    ordering,
+    trash,
+)
 from storage.ingest import is_archive, sanitize_name
 
 QUEUED_AGAIN = ("failed", "needs_ocr", "skipped", "queued")
@@ -55,8 +66,30 @@ def rename_archive(services: Services, archive_id: int, name: str) -> Archive:
         return archives.rename_archive(s, archive_id, name)
 
 
+def describe_archive(services: Services, archive_id: int, description: str) -> Archive:
+    """Say what an archive holds."""
+    with services.database.session() as s:
+        return archives.describe_archive(s, archive_id, description)
+
+
 def delete_archive(services: Services, archive_id: int) -> None:
-    """Delete an archive with its documents, states, jobs and findings."""
+    """Delete an archive; until Engram is restarted it can be brought back. Its jobs are cancelled."""
+    with services.database.session() as s:
+        trash.trash_archive(s, archives.get_archive(s, archive_id))
+        for job in jobs.list_jobs(s, archive_id, active=True):
+            jobs.cancel(s, job.id)
+
+
+def undelete_archive(services: Services, archive_id: int) -> Archive:
+    """Bring a deleted archive back, and have done what its jobs had not."""
+    with services.database.session() as s:
+        archive = trash.untrash_archive(s, archive_id)
+        enqueue_unfinished(s, archive_id)
+        return archive
+
+
+def purge_archive(services: Services, archive_id: int) -> None:
+    """Delete an archive for good with its documents, states, jobs and findings."""
     with services.database.session() as s:
         unused = archives.delete_archive(s, archive_id)
     for sha256 in unused:
@@ -116,13 +149,66 @@ def _free_name(s: Session, document: Document) -> str:
 
 
 def remove_document(services: Services, document_id: int) -> None:
-    """Remove a document; what comes after it in the context is read again."""
+    """Remove a document; what comes after it in the context is read again. Until Engram is restarted it can
+    be brought back, so its original stays that long.
+    """
     with services.database.session() as s:
-        archive_id = documents.get_document(s, document_id).archive_id
-        unused = documents.remove_document(s, document_id)
-        request_reading(s, archive_id)
-    for sha256 in unused:
-        services.files.delete(sha256)
+        document = documents.get_document(s, document_id)
+        kept = {"name": document.name, "sha256": document.sha256, "bytes": document.bytes}
+        documents.remove_document(s, document_id)
+        trash.note_removed(s, document.archive_id, kept)
+        request_reading(s, document.archive_id)
+
+
+def bring_back(services: Services, archive: Archive) -> int:
+    """Add again what was removed from an archive since the start; how many documents."""
+    with services.database.session() as s:
+        removed = trash.take_removed(s, archive.id)
+        back = [entry for entry in removed if services.files.path(entry["sha256"]).is_file()]
+        for entry in back:
+            register(s, archive.id, entry["name"], entry["sha256"], entry["bytes"])
+        jobs.enqueue(s, "ingest", archive.id, {}, once=True)
+    return len(back)
+
+
+def replace_document(services: Services, document_id: int, name: str, stream: BinaryIO) -> Added:
+    """Add a new version of a document; it takes the old one's place when it is parsed, not before."""
+    stored = services.files.add(stream)
+    with services.database.session() as s:
+        old = documents.get_document(s, document_id)
+        added = register(s, old.archive_id, sanitize_name(name), stored.sha256, stored.bytes)
+        if added.same_as is not None:
+            hint = (
+                "Nothing was replaced." if added.document_id == old.id else "Remove one of the two instead."
+            )
+            raise UserError("same_content", f"The file is the same as {added.same_as}.", hint)
+        assert added.document_id is not None
+        ordering.replace_when_parsed(s, added.document_id, old.id)
+        jobs.enqueue(s, "ingest", old.archive_id, {}, once=True)
+    return added
+
+
+def move_documents(services: Services, archive: Archive, document_ids: Sequence[int], to: int) -> int:
+    """Move documents to a place in the context; the first place from which it is read again."""
+    with services.database.session() as s:
+        changed = ordering.move_documents(s, archive.id, document_ids, to)
+        request_reading(s, archive.id)
+        return changed
+
+
+def parse_again(services: Services, archive: Archive, document_ids: Sequence[int]) -> Job:
+    """Parse documents once more, whatever became of them the first time."""
+    with services.database.session() as s:
+        for document_id in document_ids:
+            if documents.get_document(s, document_id).archive_id == archive.id:
+                ordering.parse_anew(s, document_id)
+        return jobs.enqueue(s, "ingest", archive.id, {}, once=True)
+
+
+def read_again(services: Services, archive: Archive) -> Job:
+    """Read a whole archive from its first token, as if it never had been."""
+    with services.database.session() as s:
+        return jobs.enqueue(s, "read", archive.id, {"again": True}, once=True)
 
 
 def retry(services: Services, archive: Archive, document_ids: Sequence[int]) -> Job:
@@ -138,9 +224,14 @@ def retry(services: Services, archive: Archive, document_ids: Sequence[int]) -> 
 def resume(services: Services, archive: Archive) -> Job:
     """Go on with whatever is unfinished in an archive."""
     with services.database.session() as s:
-        if any(d.status in ("queued", "parsing") for d in documents.list_documents(s, archive.id)):
-            return jobs.enqueue(s, "ingest", archive.id, {}, once=True)
-        return request_reading(s, archive.id)
+        return enqueue_unfinished(s, archive.id)
+
+
+def enqueue_unfinished(s: Session, archive_id: int) -> Job:
+    """Have parsed what waits for it, and then read."""
+    if any(d.status in ("queued", "parsing") for d in documents.list_documents(s, archive_id)):
+        return jobs.enqueue(s, "ingest", archive_id, {}, once=True)
+    return request_reading(s, archive_id)
 
 
 def request_reading(s: Session, archive_id: int) -> Job:

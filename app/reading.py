@@ -13,11 +13,12 @@ from app.chain import Plan
 from app.checkpoints import Ladder
 from app.errors import JobCancelledError, JobStoppedError
 from app.feed import Feed, TokensChangedError
+from app.fitting import memory_plan, memory_there, refuse_reading
 from app.measuring import Stretch
 from app.retokenising import agree_on_tokenizer
 from app.services import Services
 from app.task import Task
-from storage import NotFoundError, documents, metrics, passages
+from storage import NotFoundError, checkpoints, documents, jobs, metrics, passages
 from storage.models import Job
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ LOOK_S = 2.0
 
 def run_read(services: Services, task: Task) -> dict[str, Any]:
     """Read what the newest valid checkpoint lacks; documents added or removed meanwhile are noticed."""
+    if task.job.payload.get("again"):
+        _forget(services, task.job)
     return Reader(services, task).run()
 
 
@@ -56,6 +59,7 @@ class Reader:
     def run(self) -> dict[str, Any]:
         """Read until nothing is left; returns what was done."""
         self._plan = self._load_plan()
+        self._refuse_too_long()
         self._ladder.prune(self._plan)
         self._resume()
         started_at = self._state.tokens_read
@@ -71,6 +75,10 @@ class Reader:
             "read_now": self._read_tokens,
             "documents": len(self._plan.entries),
         }
+
+    def _refuse_too_long(self) -> None:
+        """UserError with numbers where the model's memory grows beyond what there is."""
+        refuse_reading(memory_plan(self._engine), self._plan.total, memory_there())
 
     def _read_on(self) -> None:
         """Read along the plan until it ends or changes."""
@@ -184,6 +192,18 @@ class Reader:
     def _load_plan(self) -> Plan:
         with self._services.database.session() as s:
             return Plan.load(s, self._archive_id)
+
+
+def _forget(services: Services, job: Job) -> None:
+    """Drop all that was read of the archive, once: taken up again, the job goes on from its own states."""
+    assert job.archive_id is not None
+    with services.database.session() as s:
+        files = checkpoints.remove_checkpoints(s, job.archive_id)
+        passages.clear_codes(s, job.archive_id)
+        documents.mark_unread(s, job.archive_id)
+        jobs.get_job(s, job.id).payload = {}
+    for name in files:
+        (services.home.states / name).unlink(missing_ok=True)
 
 
 def _set_status(s: Session, document_id: int, status: str) -> None:

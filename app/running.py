@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from app.answering import OnText, run_ask
 from app.errors import INTERNAL, JobCancelledError, JobStoppedError, describe
 from app.ingesting import run_ingest
+from app.installing import run_model
+from app.keeping import run_backup, run_duplicates, run_restore
 from app.reading import run_read
 from app.services import Services
 from app.task import Task
@@ -83,6 +85,14 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_read(services, task)
         case "ask":
             return run_ask(services, task, on_text)
+        case "model":
+            return run_model(services, task)
+        case "backup":
+            return run_backup(services, task)
+        case "restore":
+            return run_restore(services, task)
+        case "duplicates":
+            return run_duplicates(services, task)
     raise ValueError(f"unknown kind of job {task.job.kind!r}")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.errors import UserError
+from app.fitting import memory_there, refuse_loading
+from app.installed import EMBEDDED, default_name, is_model, model_path, unknown_model
 from app.settings import Options
 from engine.tokenizer import Tokenizer
 from storage import Database, FileStore, Home
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from devices import Meter
     from engine import Engine
 
-DEFAULT_MODEL = "default"
+CHECKED_ABOVE_BYTES = 500_000_000
 
 
 class Services:
@@ -26,6 +28,7 @@ class Services:
     def __init__(self, options: Options, *, engine: Any = None, meter: Any = None) -> None:
         self.options = options
         self._engine = engine
+        self._loaded_from: Path | None = None
         self._meter = meter
         self._loading = threading.Lock()
 
@@ -47,12 +50,14 @@ class Services:
         return FileStore(self.home.files)
 
     @property
+    def model_name(self) -> str:
+        """The chosen model: as named in the options, else the one made default."""
+        return self.options.model or default_name(self.home)
+
+    @property
     def model_dir(self) -> Path:
         """The chosen model's folder or GGUF file: a name under HOME/models or a path."""
-        named = self.home.models / self.options.model
-        if self.options.model == DEFAULT_MODEL or _is_model(named):
-            return named
-        return Path(self.options.model).expanduser().resolve()
+        return model_path(self.home, self.model_name)
 
     @property
     def engine_loaded(self) -> bool:
@@ -67,8 +72,20 @@ class Services:
                 from engine import Engine
 
                 self._check_model()
+                self._check_memory()
                 self._engine = Engine.load(self.model_dir, device=self._device())
+                self._loaded_from = self.model_dir
             return self._engine
+
+    def follow_default(self) -> bool:
+        """Let go of a model that is no longer the default one; the next use loads the new one."""
+        with self._loading:
+            if self._loaded_from is None or self._loaded_from == self.model_dir:
+                return False
+            self._engine = self._loaded_from = None
+            for held in ("tokenizer", "contexts"):
+                self.__dict__.pop(held, None)
+            return True
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -111,26 +128,22 @@ class Services:
             self.database.close()
 
     def _check_model(self) -> None:
-        if _is_model(self.model_dir):
+        if is_model(self.model_dir):
             return
-        if self.options.model == DEFAULT_MODEL:
+        if self.model_name == EMBEDDED:
             raise UserError(
                 "model_missing", "The default model has not been prepared yet.", "Run: python3 start.py setup"
             )
-        known = ", ".join(model_names(self.home)) or "none yet"
-        raise UserError(
-            "unknown_model",
-            f"There is no model {self.options.model!r}.",
-            f"Installed: {known}. A path to a checkpoint folder or GGUF file works too.",
-        )
+        raise unknown_model(self.home, self.model_name)
 
+    def _check_memory(self) -> None:
+        """Refuse a model that does not fit, with numbers; a small one is simply loaded."""
+        if self._device() not in ("auto", "cpu"):  # its memory is not the one measured here
+            return
+        path = self.model_dir
+        files = [path] if path.is_file() else path.glob("*.safetensors")
+        if sum(file.stat().st_size for file in files) > CHECKED_ABOVE_BYTES:
+            from engine.inspecting import inspect_checkpoint
 
-def _is_model(path: Path) -> bool:
-    return (path / "config.json").is_file() or (path.suffix == ".gguf" and path.is_file())
-
-
-def model_names(home: Home) -> list[str]:
-    """Names under HOME/models that hold a model."""
-    if not home.models.is_dir():
-        return []
-    return sorted(path.name for path in home.models.iterdir() if _is_model(path))
+            plan = inspect_checkpoint(path, identify=False).plan
+            refuse_loading(plan, self.model_name, memory_there())

@@ -12,12 +12,14 @@ from storage import Home
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The global options; an empty `database_url` means the SQLite file in the home folder."""
+    """The global options; an empty `database_url` means the SQLite file in the home folder, an empty `model`
+    the one made default.
+    """
 
     home: Path
     database_url: str = ""
     device: str = "auto"
-    model: str = "default"
+    model: str = ""
     json: bool = False
 
     @classmethod
@@ -38,7 +40,7 @@ class Options:
             home=Path(where).expanduser().resolve() if where else Home.default().path,
             database_url=database_url or env.get("ENGRAM_DATABASE_URL", ""),
             device=device or env.get("ENGRAM_DEVICE") or "auto",
-            model=model or env.get("ENGRAM_MODEL") or "default",
+            model=model or env.get("ENGRAM_MODEL", ""),
             json=json,
         )
 

@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 
 from app.answering import resident_bytes
 from app.errors import describe
+from app.fitting import memory_plan
 from app.running import is_dead, run_job, worker_id
 from app.services import Services
+from app.tidying import tidy
 from storage import Document, Finding, Job, StorageError, findings, jobs
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,9 @@ POLL_S = 0.4
 BEAT_S = 5.0
 TROUBLE_S = 2.0
 ASK_EVERY_S = 0.2
+ASIDE = ("model",)
+"""Kinds of jobs that only wait for a network or a disk: done beside the others, not between them."""
+ASIDE_POLL_S = 1.0
 
 
 class Worker:
@@ -41,19 +46,24 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         beating = threading.Thread(target=self._keep_alive, name="worker-heartbeat", daemon=True)
+        aside = threading.Thread(target=self._work_aside, name="worker-aside", daemon=True)
         try:
             self._say_alive()
             self._take_over()
             beating.start()
+            aside.start()
             log.info("worker %s started", self.id)
             while not self._stop.is_set():
-                if not self._step():
+                if self._services.follow_default():
+                    self._warm = False
+                if not self._step(without=ASIDE):
                     self._warm_up()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
-            if beating.is_alive():
-                beating.join()
+            for thread in (beating, aside):
+                if thread.is_alive():
+                    thread.join()
             self._say_goodbye()
 
     def run_until_idle(self) -> int:
@@ -61,6 +71,7 @@ class Worker:
         count = 0
         while not self._stop.is_set() and self._step():
             count += 1
+            self._services.follow_default()
         return count
 
     def stop(self) -> None:
@@ -70,11 +81,16 @@ class Worker:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _step(self, kinds: tuple[str, ...] | None = None) -> bool:
+    def _work_aside(self) -> None:
+        while not self._stop.is_set():
+            if not self._step(ASIDE):
+                self._stop.wait(ASIDE_POLL_S)
+
+    def _step(self, kinds: tuple[str, ...] | None = None, without: tuple[str, ...] = ()) -> bool:
         """Claim and do one job; False when there is none."""
         try:
             with self._services.database.session() as s:
-                job = jobs.claim(s, self.id, kinds)
+                job = jobs.claim(s, self.id, kinds, without=without)
         except StorageError as error:  # a locked database or a full disk passes; the worker outlives it
             log.warning("the queue could not be read: %s", error.message)
             self._stop.wait(TROUBLE_S)
@@ -99,7 +115,7 @@ class Worker:
             return
         self._warm = True
         try:
-            log.info("model %s loaded on %s", self._services.options.model, self._services.engine.device)
+            log.info("model %s loaded on %s", self._services.model_name, self._services.engine.device)
         except Exception as error:  # the first job that needs the model will say it to the person
             log.warning("the model could not be loaded: %s", describe(error).message)
 
@@ -117,6 +133,7 @@ class Worker:
                 jobs.remove_worker(s, name)
             _adopt_documents(s)
             _settle_findings(s)
+        tidy(self._services)
 
     def _say_alive(self) -> None:
         info = self._describe()
@@ -125,13 +142,14 @@ class Worker:
 
     def _describe(self) -> dict[str, Any]:
         options = self._services.options
-        info = {"pid": os.getpid(), "model": options.model, "device": options.device}
+        info = {"pid": os.getpid(), "model": self._services.model_name, "device": options.device}
         info["memory_bytes"] = resident_bytes()
         if self._services.engine_loaded:
             engine = self._services.engine
             info |= {"device": engine.device, "backend": engine.backend, "model_bytes": engine.nbytes}
             info |= {"description": engine.config.describe(), "fingerprint": engine.fingerprint}
             info["power_source"] = self._services.meter.source
+            info["plan"] = memory_plan(engine).as_dict()
         return info
 
     def _say_goodbye(self) -> None:

@@ -37,6 +37,11 @@ class Checkpoint:
         found = (self.path / "tokenizer.json").is_file() or has_vocab_files(self.path)
         return Tokenizer.load(self.path) if found else None
 
+    def identity(self, files: list[Path], tokenizer: Tokenizer | None) -> str:
+        """Everything on disk that decides results: weights, config, tokenizer."""
+        words = tokenizer.fingerprint if tokenizer is not None else ""
+        return f"{weights_digest(files)}:{json.dumps(self.raw, sort_keys=True)}:{words}"
+
 
 def open_checkpoint(model: str | Path, models_dir: str | Path | None = None) -> Checkpoint:
     """The checkpoint at a path, or the default model below `models_dir`; ModelError if there is none."""

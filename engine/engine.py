@@ -1,7 +1,6 @@
 """The facade: load a model, read, generate, and say what it cost."""
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.checkpoint import open_checkpoint, weights_digest
+from engine.checkpoint import open_checkpoint
 from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
 from engine.config import ModelConfig, parse_config
 from engine.decoder import Decoder
@@ -26,6 +25,11 @@ from engine.weights import ModelWeights
 
 NUMERICS = "1"
 """Raised whenever the arithmetic changes results: old states are then refused."""
+
+
+def fingerprint_of(identity: str, spiking: bool, dtype: torch.dtype) -> str:
+    """What states are refused by: the checkpoint's identity and the numerics it is computed with."""
+    return hashlib.sha256(f"{identity}:{NUMERICS}:{spiking}:{dtype}".encode()).hexdigest()
 
 
 class Engine:
@@ -48,8 +52,7 @@ class Engine:
             kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
             coder = kind(config.spike.k, self._tally, ops)
         self.decoder = Decoder(config, weights, coder, dtype)
-        numerics = f"{NUMERICS}:{spiking}:{dtype}"
-        self.fingerprint = hashlib.sha256(f"{identity}:{numerics}".encode()).hexdigest()
+        self.fingerprint = fingerprint_of(identity, spiking, dtype)
 
     @classmethod
     def load(
@@ -80,8 +83,7 @@ class Engine:
         weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
-        words = tokenizer.fingerprint if tokenizer is not None else ""
-        identity = f"{weights_digest(source.files)}:{json.dumps(checkpoint.raw, sort_keys=True)}:{words}"
+        identity = checkpoint.identity(source.files, tokenizer)
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property

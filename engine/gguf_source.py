@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.errors import ModelError
 from engine.weights import FLOATS, check_tensor, refuse_left_over
 
+BLOCK_ELEMENTS = 1 << 22
 _TOP = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -79,23 +80,18 @@ class GgufSource:
 
     def take(self, name: str, *shape: int, dtypes: Sequence[torch.dtype] = FLOATS) -> Tensor:
         """See `Source`; float32."""
-        from gguf import dequantize
-
-        item = self._tensors.get(_gguf_name(name))
+        item = self._tensors.get(gguf_name(name))
         if item is None:
             raise ModelError(
-                f"{self.files[0].name} lacks the tensor {_gguf_name(name)!r}",
+                f"{self.files[0].name} lacks the tensor {gguf_name(name)!r}",
                 "The download may be incomplete.",
             )
         try:
-            values = dequantize(item.data, item.tensor_type)
+            tensor = _dequantised(item)
         except (NotImplementedError, ValueError) as error:
             raise ModelError(
                 f"tensor {item.name!r} is stored in a form Engram cannot read: {error}"
             ) from error
-        # Dequantised values are ours; plain ones are a view of the file that nobody may write to.
-        tensor = torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
-        tensor = tensor.float()
         check_tensor(item.name, tensor, shape, dtypes)
         self._left.discard(item.name)
         if name.endswith(".q_proj.weight"):
@@ -107,11 +103,11 @@ class GgufSource:
 
     def has(self, name: str) -> bool:
         """See `Source`."""
-        return _gguf_name(name) in self._tensors
+        return gguf_name(name) in self._tensors
 
     def skip(self, name: str) -> None:
         """See `Source`."""
-        self._left.discard(_gguf_name(name))
+        self._left.discard(gguf_name(name))
 
     def finish(self) -> None:
         """ModelError if tensors were left over."""
@@ -128,6 +124,18 @@ class GgufSource:
         return value
 
 
+def _dequantised(item: Any) -> Tensor:
+    """A tensor of a GGUF file in float32, by blocks of rows, as the steps between need several copies."""
+    from gguf import dequantize
+
+    out = torch.empty([int(size) for size in reversed(item.shape)])
+    rows = max(1, BLOCK_ELEMENTS * len(item.data) // max(1, out.numel()))
+    for start in range(0, len(item.data), rows):
+        values = dequantize(item.data[start : start + rows], item.tensor_type)
+        out[start : start + rows] = torch.tensor(values)
+    return out
+
+
 def unpermute(weight: Tensor, heads: int) -> Tensor:
     """Undo GGUF's interleaving of rotary pairs: [H * D, K] from pairs (2i, 2i+1) to halves (i, i + D/2)."""
     rows, columns = weight.shape
@@ -136,7 +144,7 @@ def unpermute(weight: Tensor, heads: int) -> Tensor:
     )
 
 
-def _gguf_name(name: str) -> str:
+def gguf_name(name: str) -> str:
     """GGUF's name of a Hugging Face tensor; the name itself where it has none."""
     if name in _TOP:
         return _TOP[name]

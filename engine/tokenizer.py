@@ -21,7 +21,7 @@ from engine.vocab_files import has_vocab_files, read_vocab_files
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
-_CHAT_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)([^{}<]*?)<\|im_end\|>")
+    from engine.chat import Piece
 
 
 class Tokenizer:
@@ -52,6 +52,8 @@ class Tokenizer:
         """Read tokenizer.json, or vocab.json and merges.txt; where present, tokenizer_config.json and
         chat_template.jinja.
         """
+        from engine.chat import chosen_template
+
         folder = Path(folder)
         config = _read_json(folder / "tokenizer_config.json")
         jinja = folder / "chat_template.jinja"
@@ -61,7 +63,7 @@ class Tokenizer:
             backend = read_vocab_files(folder, config)
         else:
             backend = _read_backend(folder / "tokenizer.json")
-        return cls(backend, bos, eos, template if isinstance(template, str) else None)
+        return cls(backend, bos, eos, chosen_template(template))
 
     @classmethod
     def from_gguf(cls, source: str | Path | GGUFReader) -> Tokenizer:
@@ -152,22 +154,36 @@ class Tokenizer:
     def chat_prompt(
         self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True
     ) -> list[int]:
-        """ChatML ids of messages {"role", "content"}; contents are data and cannot end their own message.
-
-        As the model's template does, its default system message goes first where the messages bring none.
+        """Ids of messages {"role", "content"} by the model's chat template, else as ChatML or plain text;
+        contents are data and cannot end their own message.
         """
-        if self.im_start_id is None or self.im_end_id is None:
-            raise ModelError(
-                "This model's tokenizer has no ChatML tokens.", "Choose an instruction-tuned model."
-            )
-        default = _CHAT_SYSTEM.search(self.chat_template or "")
-        if default and messages and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": default[1]}, *messages]
-        ids: list[int] = []
-        for message in messages:
-            body = self.encode(f"{message['role']}\n{message['content']}")
-            ids += [self.im_start_id, *body, self.im_end_id, *self.encode("\n")]
-        return [*ids, self.im_start_id, *self.encode("assistant\n")] if add_generation_prompt else ids
+        return self._join(self._chat(messages, add_generation_prompt))
+
+    def chat_frame(self, system: str) -> tuple[list[int], list[int]]:
+        """Ids of a prompt before and after the words of its user, for prompts that are cut to a budget."""
+        pieces = self._chat([{"role": "system", "content": system}, {"role": "user", "content": "?"}], True)
+        at = max(i for i, (_, trusted) in enumerate(pieces) if not trusted)
+        head = [*pieces[:at], (pieces[at][0][:-1], False)]
+        return self._join(head), self._join(pieces[at + 1 :])
+
+    def _chat(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> list[Piece]:
+        from engine.chat import CHATML, PLAIN, render_chat
+
+        usual = PLAIN if self.im_start_id is None or self.im_end_id is None else CHATML
+        return render_chat(self.chat_template or usual, messages, self._names, add_generation_prompt)
+
+    def _join(self, pieces: Sequence[Piece]) -> list[int]:
+        """Ids of pieces in a row: control tokens out of trusted text only, all between them as one text."""
+        runs: list[str | int] = [""]
+        for text, trusted in pieces:
+            parts = self._added.split(text) if trusted and self._added is not None else [text]
+            for number, part in enumerate(parts):
+                control = self._backend.token_to_id(part) if number % 2 else None
+                if control is not None:
+                    runs += [control, ""]
+                else:
+                    runs[-1] = f"{runs[-1]}{part}"
+        return [i for run in runs for i in ([run] if isinstance(run, int) else self.encode(run))]
 
     def _run(self, text: str) -> Any:
         return self._backend.encode(text, add_special_tokens=False)

@@ -8,9 +8,12 @@ from sqlalchemy.orm import Session
 from storage import fulltext
 from storage.errors import InvalidInputError, NotFoundError
 from storage.models import Archive, Document, Passage
-from storage.texts import clean_line
+from storage.tags import forget_tags
+from storage.texts import clean_line, clean_text
+from storage.trash import forget_trash, trashed_ids
 
 MAX_NAME = 200
+MOST_DESCRIPTION = 2_000
 
 
 def create_archive(s: Session, name: str, description: str = "") -> Archive:
@@ -28,7 +31,7 @@ def get_archive(s: Session, name_or_id: str | int) -> Archive:
         found = _by_name(s, name_or_id)
     if found is None and str(name_or_id).isdecimal() and len(str(name_or_id)) < 10:
         found = s.get(Archive, int(name_or_id))
-    if found is None:
+    if found is None or found.id in trashed_ids(s):
         raise NotFoundError(
             "unknown_archive", f"There is no archive {str(name_or_id)[:MAX_NAME]!r}.", _known_names(s)
         )
@@ -37,7 +40,8 @@ def get_archive(s: Session, name_or_id: str | int) -> Archive:
 
 def list_archives(s: Session) -> list[Archive]:
     """All archives, oldest first."""
-    return list(s.scalars(select(Archive).order_by(Archive.id)))
+    gone = trashed_ids(s)
+    return [archive for archive in s.scalars(select(Archive).order_by(Archive.id)) if archive.id not in gone]
 
 
 def rename_archive(s: Session, archive_id: int, name: str) -> Archive:
@@ -48,13 +52,34 @@ def rename_archive(s: Session, archive_id: int, name: str) -> Archive:
     return archive
 
 
+def describe_archive(s: Session, archive_id: int, description: str) -> Archive:
+    """Say in a sentence or two what an archive holds."""
+    archive, text = get_archive(s, archive_id), clean_text(description).strip()
+    if len(text) > MOST_DESCRIPTION:
+        raise InvalidInputError("too_long", f"A description has at most {MOST_DESCRIPTION:,} characters.")
+    archive.description = text
+    s.flush()
+    return archive
+
+
+def free_name(s: Session, name: str) -> str:
+    """`name`, or `name (2)` and so on where it is taken."""
+    cleaned = clean_line(name)[: MAX_NAME - 8] or "Archive"
+    candidate, number = cleaned, 2
+    while _by_name(s, candidate) is not None:
+        candidate, number = f"{cleaned} ({number})", number + 1
+    return candidate
+
+
 def delete_archive(s: Session, archive_id: int) -> list[str]:
-    """Delete an archive with all that is in it; returns hashes of originals that nothing uses any more."""
-    archive = get_archive(s, archive_id)
+    """Delete an archive for good; returns hashes of originals that nothing uses any more."""
+    archive = s.get(Archive, archive_id) or get_archive(s, archive_id)
     hashes = set(s.scalars(select(Document.sha256).where(Document.archive_id == archive_id)))
     fulltext.remove(s, select(Passage.id).where(Passage.archive_id == archive_id))
     s.delete(archive)
     s.flush()
+    forget_tags(s, archive_id)
+    forget_trash(s, archive_id)
     used = set(s.scalars(select(Document.sha256).distinct()))
     return sorted(hashes - used)
 
@@ -87,7 +112,7 @@ def _by_name(s: Session, name: str) -> Archive | None:
 
 
 def _known_names(s: Session) -> str:
-    names = list(s.scalars(select(Archive.name).order_by(Archive.id).limit(6)))
+    names = [archive.name for archive in list_archives(s)[:6]]
     if not names:
         return "There is none yet: add documents with `ingest ARCHIVE PATH` or in the Library page."
     return "Archives: " + ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") + "."

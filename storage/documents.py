@@ -16,6 +16,7 @@ from storage.errors import InvalidInputError, NotFoundError
 from storage.models import Document, Page, Passage
 from storage.passages import insert_passages
 from storage.records import PassageSpan
+from storage.tags import tag_documents
 from storage.texts import clean_line, clean_text, document_text, list_pages, page_at
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "page_at",
     "reading_order",
     "remove_document",
+    "requeue_document",
     "set_status",
     "store_parsed",
     "stored_hashes",
@@ -163,12 +165,24 @@ def fail_document(s: Session, document_id: int, status: str, error: str, hint: s
     return document
 
 
+def requeue_document(s: Session, document_id: int) -> Document:
+    """Take a document's text out of the archive and have it parsed again."""
+    document = _locked(s, document_id)
+    _clear_parsed(s, document)
+    _leave_context(s, document)
+    document.tokens, document.read_at, document.error, document.hint = 0, None, "", ""
+    document.status = "queued"
+    s.flush()
+    return document
+
+
 def remove_document(s: Session, document_id: int) -> list[str]:
     """Remove a document; citations keep its name. Returns the original's hash if nothing uses it any more."""
     document = _locked(s, document_id)
     sha256 = document.sha256
     _clear_parsed(s, document)
     _leave_context(s, document)
+    tag_documents(s, document.archive_id, [document_id], [])
     s.delete(document)
     s.flush()
     used = s.scalar(select(Document.id).where(Document.sha256 == sha256).limit(1))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,12 +45,14 @@ class FileStore:
         with translated():
             self.path(sha256).unlink(missing_ok=True)
 
-    def sweep(self, keep: set[str]) -> int:
-        """Delete contents not in `keep` and left-over temporary files; only while nothing is being added."""
-        removed = 0
+    def sweep(self, keep: set[str], older_than_s: float = 0.0) -> int:
+        """Delete contents not in `keep` and left-over temporary files. Where something may be being added,
+        `older_than_s` spares what is younger.
+        """
+        removed, newest = 0, time.time() - older_than_s
         with translated():
             for path in self.root.glob("*/*"):
-                if path.name not in keep:
+                if path.name not in keep and path.stat().st_mtime <= newest:
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage import fulltext
@@ -71,6 +71,15 @@ def clear_codes(s: Session, archive_id: int) -> None:
     """Forget an archive's recall codes, whichever model made them."""
     where = (Passage.archive_id == archive_id, Passage.code.is_not(None))
     s.execute(update(Passage).where(*where).values(code=None, fingerprint=None))
+
+
+def first_uncoded(s: Session, archive_id: int, fingerprint: str) -> tuple[int, int] | None:
+    """Document id and end in tokens of the first passage of the context without a code of this model."""
+    query = select(Passage.document_id, Passage.token_end).join(Document, Document.id == Passage.document_id)
+    other = or_(Passage.fingerprint.is_(None), Passage.fingerprint != fingerprint)
+    query = query.where(Passage.archive_id == archive_id, Document.position.is_not(None), other)
+    row = s.execute(query.order_by(Document.position, Passage.ordinal).limit(1)).first()
+    return None if row is None else (row[0], row[1])
 
 
 def load_codes(

@@ -33,7 +33,7 @@ def select_rows(page: AppTest, archive_id: int, *rows: int) -> AppTest:
 def test_first_visit_offers_the_sample_and_a_new_archive() -> None:
     page = open_page("library")
     assert not page.exception
-    assert labels(page) == ["Load the sample archive", "New archive"]
+    assert labels(page) == ["Load the sample archive", "New archive", "Restore a backup"]
 
 
 def test_one_click_loads_the_sample_archive(seeds: Seeds) -> None:

@@ -10,7 +10,12 @@ from tokenizers import pre_tokenizers, trainers
 from engine.gguf_vocab import byte_level_bpe
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-CHAT_TEMPLATE = "{{ '<|im_start|>system\nYou are a test.<|im_end|>\n' }}"
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}"
+    "<|im_start|>system\nYou are a test.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 LINES = (
     "The patient received 40 mg of the drug and didn't report any bleeding. " * 3,
     "Either party may terminate this agreement upon thirty (30) days' written notice.",

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
 from app import library
+from app.commands import keeping
+from app.commands.confirming import confirm
 from app.commands.output import clean, duration, print_json, print_table
-from app.errors import UserError
 from app.services import Services
 from storage import Archive, Coverage, Document, Job, archives, documents, jobs
 
 
 def run(services: Services, chosen: Namespace) -> int:
     """Do what the action says; without one, list."""
-    actions = {"create": _create, "rename": _rename, "delete": _delete, "status": _status}
-    return actions.get(chosen.action or "list", _list)(services, chosen)
+    actions = {"list": _list, "create": _create, "rename": _rename, "delete": _delete, "status": _status}
+    name = chosen.action or "list"
+    return (actions.get(name) or getattr(keeping, name.replace("-", "_")))(services, chosen)
 
 
 def _list(services: Services, chosen: Namespace) -> int:
@@ -53,17 +54,10 @@ def _delete(services: Services, chosen: Namespace) -> int:
         archive = library.find_archive(s, chosen.archive)
         covered = documents.coverage(s, archive.id)
     if not chosen.yes:
-        _confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
+        confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
     library.delete_archive(services, archive.id)
-    return _say(services, archive, f"Deleted {archive.name!r}.")
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UserError("not_confirmed", "Deleting needs a confirmation.", "Add --yes.")
-    print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UserError("not_confirmed", "Nothing was deleted.")
+    back = f"archives undelete {archive.name!r}"
+    return _say(services, archive, f"Deleted {archive.name!r}. Until Engram is restarted: {back}")
 
 
 def _status(services: Services, chosen: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import actions, dialogs, frame, sidebar
+from app.view import actions, dialogs, frame, keeping, keeping_dialogs, sidebar
 from app.view.coverage import draw_unread
 from app.view.documents import draw_documents
 from app.view.progress import draw_failure, draw_jobs
@@ -27,6 +27,7 @@ def first_visit() -> None:
         if st.button("Load the sample archive", type="primary", icon=":material/auto_stories:"):
             actions.load_sample()
         st.button("New archive", icon=":material/add:", on_click=dialogs.ask_for, args=("new",))
+        st.button("Restore a backup", icon=":material/restore:", on_click=dialogs.ask_for, args=("restore",))
     st.html(
         '<p class="eg-small">The sample holds twelve short documents on medicine, law and physics. '
         "Reading it takes about a minute.</p>"
@@ -91,6 +92,8 @@ def documents_of(archive: Archive, every_s: float) -> None:
                 selected = draw_documents(now.documents, key=f"documents_{archive.id}")
                 actions.draw_actions(archive, selected)
                 draw_unread(now.documents)
+                keeping.draw_duplicates(archive, now.documents)
+                keeping.draw_memory(now.documents)
             next_step(archive, now)
 
     refreshed()
@@ -104,6 +107,7 @@ def whole_archive(archives: list[Archive]) -> None:
         actions.draw_menu(archive, len(now.documents))
     busy = bool(now.work.active)
     sidebar.draw_missing_worker(waiting=busy)
+    keeping.draw_about(archive)
     bring_in(archive)
     work_on(archive, busy)
     documents_of(archive, BUSY_S if busy and len(now.documents) <= QUICK_TABLE else IDLE_S)
@@ -118,4 +122,6 @@ with frame.guarded():
         whole_archive(archives)
     else:
         first_visit()
+    keeping.draw_undo(archives)
     dialogs.draw_dialog()
+    keeping_dialogs.draw_dialog()

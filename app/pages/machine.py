@@ -10,7 +10,7 @@ from app.view.machine import (
     find_devices,
     load_machine,
 )
-from app.view.words import safe
+from app.view.models import draw_models
 
 REFRESH_S = 5.0
 
@@ -30,9 +30,7 @@ def beside() -> None:
     """What changes slowly: the speed of reading, models and devices."""
     now = load_machine()
     draw_reading(now.stretches)
-    st.subheader("Models", anchor=False)
-    installed = ", ".join(now.models) or "None yet. Run: python3 start.py setup"
-    st.html(f'<p class="eg-small">{safe(installed)}</p>')
+    draw_models()
     devices()
 
 

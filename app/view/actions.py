@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from app import library
-from app.view.dialogs import ask_for
+from app.view import keeping
+from app.view.dialogs import ask_for, menu_key
 from app.view.frame import guarded, services, take_archive
-from app.view.sample import FOLDER, sample
+from app.view.sample import FIELDS, FOLDER, field_sample, sample
 from app.view.words import count, plain
 from storage import Archive, Document, Job, StorageError
 from storage.ingest import SUPPORTED
@@ -43,19 +44,32 @@ def load_sample() -> None:
     act(make)
 
 
+def load_field(field: str) -> None:
+    """Make the sample archive of one field and begin to read it."""
+
+    def make() -> None:
+        name, description, folder = field_sample(field)
+        archive = _create_free(name, description)
+        library.add_files(services(), archive, [folder])
+        take_archive(archive.id)
+
+    act(make)
+
+
 def _create_free(name: str, description: str) -> Archive:
     """An archive of this name, numbered when the name is taken."""
+    base = name
     for number in range(2, 100):
         with suppress(StorageError):
             return library.create_archive(services(), name, description)
-        name = f"{sample().archive} {number}"
+        name = f"{base} {number}"
     return library.create_archive(services(), name, description)
 
 
 def draw_menu(archive: Archive, documents: int) -> None:
     """New, rename, delete."""
     st.button("New archive", icon=":material/add:", on_click=ask_for, args=("new",))
-    with st.popover("Manage", icon=":material/more_horiz:"):
+    with st.popover("Manage", icon=":material/more_horiz:", key=menu_key("manage")), st.container(gap=None):
         about = {"archive": archive}
         st.button(
             "Rename…",
@@ -67,6 +81,11 @@ def draw_menu(archive: Archive, documents: int) -> None:
         )
         if st.button("Load the sample archive", icon=":material/auto_stories:", type="tertiary"):
             load_sample()
+        for field in FIELDS:
+            label = f"Load the {field} sample"
+            if st.button(label, icon=":material/auto_stories:", type="tertiary", key=f"sample_{field}"):
+                load_field(field)
+        keeping.draw_menu(archive)
         st.button(
             "Delete…",
             icon=":material/delete:",
@@ -117,6 +136,7 @@ def draw_actions(archive: Archive, selected: Sequence[Document]) -> None:
             f"Try {count(len(again))} again", icon=":material/refresh:", key="retry_documents"
         ):
             act(lambda: library.retry(services(), archive, [document.id for document in again]))
+        keeping.draw_document_menu(archive, selected)
         if st.button("Remove", icon=":material/delete:", key="remove_documents"):
             ask_for("remove", selected=list(selected))
             st.rerun()  # the whole page: a dialog of the refreshed part alone would close at its next refresh

@@ -11,11 +11,18 @@ from app.view.words import count, plain
 from storage import Archive, Document
 
 KEY = "dialog"
+MENUS = "menus_closed"
 
 
 def ask_for(name: str, **about: Any) -> None:
-    """Open a dialog at the next drawing of the page."""
+    """Open a dialog at the next drawing of the page, and close the menu that asked for it."""
     st.session_state[KEY] = (name, about)
+    st.session_state[MENUS] = st.session_state.get(MENUS, 0) + 1
+
+
+def menu_key(name: str) -> str:
+    """The key of a menu; another after each dialog, as an open menu would lie over the dialog."""
+    return f"{name}_{st.session_state.get(MENUS, 0)}"
 
 
 def close() -> None:
@@ -62,7 +69,7 @@ def _rename(archive: Archive) -> None:
 def _delete(archive: Archive, documents: int) -> None:
     st.write(
         f"Delete **{plain(archive.name)}** with its {count(documents, 'document')}, what was read of "
-        "them, and all findings? This cannot be undone."
+        "them, and all findings? Until Engram is restarted it can be brought back."
     )
     with st.container(horizontal=True):
         if st.button("Delete archive", type="primary", icon=":material/delete:"):
@@ -74,7 +81,10 @@ def _delete(archive: Archive, documents: int) -> None:
 def _remove(selected: list[Document]) -> None:
     named = ", ".join(plain(document.name) for document in selected[:5])
     more = f" and {count(len(selected) - 5)} more" if len(selected) > 5 else ""
-    st.write(f"Remove {named}{more}? What comes after in the context is read again.")
+    st.write(
+        f"Remove {named}{more}? What comes after in the context is read again. Until Engram is restarted it "
+        "can be brought back."
+    )
     with st.container(horizontal=True):
         if st.button("Remove", type="primary", icon=":material/delete:", key="remove_confirmed"):
             _done(lambda: _remove_all(selected))

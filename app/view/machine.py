@@ -1,4 +1,4 @@
-"""What is known of the machine: workers and their model, devices, models on disk, how fast reading went."""
+"""What is known of the machine: workers and their model, devices, how fast reading went."""
 
 import json
 import subprocess
@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from app.errors import AppError
-from app.services import model_names
 from app.view.frame import services
 from app.view.gauges import Row, panel
 from app.view.page_image import ROOT
@@ -25,19 +24,18 @@ DEVICES_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Workers, the names of installed models, and the latest stretches of reading, oldest first."""
+    """Workers and the latest stretches of reading, oldest first."""
 
     workers: list[WorkerRecord]
-    models: list[str]
     stretches: list[RunMetric]
 
 
 def load_machine() -> Machine:
-    """The machine as the database and the home folder tell of it."""
+    """The machine as the database tells of it."""
     with services().database.session() as s:
         workers = sorted(jobs.list_workers(s), key=lambda worker: (not worker.alive, worker.age_s))
         stretches = metrics.list_metrics(s, "read", limit=STRETCHES)[::-1]
-    return Machine(workers, model_names(services().home), stretches)
+    return Machine(workers, stretches)
 
 
 def model_rows(info: dict[str, Any]) -> list[Row]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from app.view.frame import ASSETS
 
@@ -35,6 +36,15 @@ def sample() -> Sample:
     data = json.loads((FOLDER.parent / "questions.json").read_text(encoding="utf-8"))
     questions = tuple(SampleQuestion(**entry) for entry in data["questions"])
     return Sample(data["archive"], data["description"], questions, tuple(data["unanswerable"]))
+
+
+FIELDS = ("legal", "medical", "physics")
+
+
+def field_sample(field: str) -> tuple[str, str, Path]:
+    """Name, description and folder of the sample archive of one field."""
+    count = sum(path.is_file() for path in (FOLDER / field).iterdir())
+    return f"Sample: {field}", f"{count} documents of the sample, all {field}.", FOLDER / field
 
 
 def is_sample(name: str) -> bool:

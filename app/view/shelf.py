@@ -10,7 +10,7 @@ from app.view.words import count
 from storage import Coverage, archives, documents, jobs
 from storage.models import Archive, Document, Job
 
-LONG_WORK = ("ingest", "read")
+LONG_WORK = ("ingest", "read", "backup", "duplicates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def load_work(archive_id: int) -> Work:
     """The work as it stands now; cheap, however many documents there are."""
     with services().database.session() as s:
         found = [job for job in jobs.list_jobs(s, archive_id, limit=50) if job.kind in LONG_WORK]
+        found += [job for job in jobs.list_jobs(s, limit=50) if job.kind == "restore"]
     active = sorted(
         (job for job in found if is_active(job)), key=lambda job: (job.status != "running", job.id)
     )

@@ -8,6 +8,7 @@ from torch import Tensor
 from engine.coding import Linear
 from engine.config import KEY_GATE, ModelConfig
 from engine.errors import ModelError
+from engine.paging import converted
 from engine.sparse_config import SparseStateConfig
 from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source, SparseState
 from kernels.int8 import Excess, quantize_groups
@@ -148,7 +149,7 @@ class _Layout:
     def dense(self, *parts: Part) -> Linear:
         """Joined and converted part by part, so that no more than one part is held twice."""
         if len(parts) == 1:
-            return Linear(self._weight(parts[0]).to(self._dtype), bias=self._bias(parts))
+            return Linear(converted(self._weight(parts[0]), self._dtype), bias=self._bias(parts))
         rows = [part.rows for part in parts]
         joined: Tensor | None = None
         for i, part in enumerate(parts):

@@ -15,6 +15,7 @@ from typing import Any
 from storage.ingest.names import sanitize_name
 from storage.ingest.parsed import ParsedDocument, ParsedPage, ParseFailure, ParseLimits
 from storage.ingest.process import Child, ChildDied, ChildTimeout
+from storage.scratch import scratch_prefix
 
 _FILES_PER_CHILD = 200
 _DAMAGED = (
@@ -73,7 +74,7 @@ class Parser:
     def _work(self, work: str, path: Path, name: str, **more: str) -> Any:
         check_readable(path)
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="engram-parse-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=scratch_prefix("parse", os.getpid())))
         out = self._folder / "result.json"
         request = {
             "work": work,
