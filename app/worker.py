@@ -1,4 +1,4 @@
-"""The worker process: claims jobs one after another, answers questions between the steps of long ones."""
+"""The worker process: one lane for what needs the model, questions first; one beside it that parses files."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ POLL_S = 0.4
 BEAT_S = 5.0
 TROUBLE_S = 2.0
 ASK_EVERY_S = 0.2
+PARSING = ("ingest",)
 
 
 class Worker:
@@ -41,19 +42,22 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         beating = threading.Thread(target=self._keep_alive, name="worker-heartbeat", daemon=True)
+        parsing = threading.Thread(target=self._parse, name="worker-parsing", daemon=True)
         try:
             self._say_alive()
             self._take_over()
             beating.start()
+            parsing.start()
             log.info("worker %s started", self.id)
             while not self._stop.is_set():
-                if not self._step():
+                if not self._step(without=PARSING):
                     self._warm_up()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
-            if beating.is_alive():
-                beating.join()
+            for thread in (beating, parsing):
+                if thread.is_alive():
+                    thread.join()
             self._say_goodbye()
 
     def run_until_idle(self) -> int:
@@ -70,11 +74,17 @@ class Worker:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _step(self, kinds: tuple[str, ...] | None = None) -> bool:
+    def _parse(self) -> None:
+        """Files are parsed while the model reads what is parsed already."""
+        while not self._stop.is_set():
+            if not self._step(PARSING):
+                self._stop.wait(POLL_S)
+
+    def _step(self, kinds: tuple[str, ...] | None = None, *, without: tuple[str, ...] = ()) -> bool:
         """Claim and do one job; False when there is none."""
         try:
             with self._services.database.session() as s:
-                job = jobs.claim(s, self.id, kinds)
+                job = jobs.claim(s, self.id, kinds, without=without)
         except StorageError as error:  # a locked database or a full disk passes; the worker outlives it
             log.warning("the queue could not be read: %s", error.message)
             self._stop.wait(TROUBLE_S)

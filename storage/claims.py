@@ -19,11 +19,15 @@ MAX_LOSSES = 10  # a job whose workers keep dying is failed, not tried for ever
 _EXCLUSIVE = ("ingest", "read")  # one at a time an archive: two readers would write one state
 
 
-def claim(s: Session, worker: str, kinds: Sequence[str] | None = None) -> Job | None:
+def claim(
+    s: Session, worker: str, kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
+) -> Job | None:
     """Take the most urgent job nobody holds, atomically; a job whose worker fell silent counts as such."""
     query = select(Job.id).where(_claimable()).order_by(Job.priority.desc(), Job.id).limit(8)
     if kinds is not None:
         query = query.where(Job.kind.in_(kinds))
+    if without:
+        query = query.where(Job.kind.not_in(without))
     for job_id in s.scalars(query).all():
         if claim_job(s, job_id, worker):
             return s.get(Job, job_id, populate_existing=True)

@@ -83,7 +83,7 @@ def _limit(kind: int, value: int) -> None:
 
 def answer(request: dict[str, Any], limits: ParseLimits) -> dict[str, Any]:
     """Do one request; every exception becomes a reply. `last`: this process is no longer to be trusted."""
-    work: Callable[[dict[str, Any], ParseLimits], Any] = {"parse": _parse, "unpack": _unpack}[request["work"]]
+    work = _WORKS[request["work"]]
     try:
         _write(Path(request["out"]), work(request, limits))
     except ParseFailure as failure:
@@ -127,6 +127,21 @@ def _unpack(request: dict[str, Any], limits: ParseLimits) -> list[dict[str, Any]
 
     return unpack(Path(request["path"]), request["name"], Path(request["into"]), limits)
 
+
+def _detach(request: dict[str, Any], limits: ParseLimits) -> list[dict[str, Any]]:
+    from storage.ingest.attachments import take_attachments
+    from storage.ingest.formats import tell_format
+
+    path = Path(request["path"])
+    kind = tell_format(path, request["name"])
+    return take_attachments(path, request["name"], kind, Path(request["into"]), limits)
+
+
+_WORKS: dict[str, Callable[[dict[str, Any], ParseLimits], Any]] = {
+    "parse": _parse,
+    "unpack": _unpack,
+    "detach": _detach,
+}
 
 if __name__ == "__main__":
     main()

@@ -39,7 +39,7 @@ def tidy_lines(text: str) -> str:
 
 
 def raised(before: str, figure: str) -> str:
-    """A raised figure after `before`: a power ("10^3", "m^2") or, after a word or a stop, a note ("word [3]")."""
+    """A raised figure: a power ("10^3", "m^2") or, after a word or a stop, a note's mark ("word [3]")."""
     word = re.search(r"[^\W\d_]*\Z", before)
     after_word = bool(word and len(word[0]) > 3) or before.endswith((".", ",", ";", ":", ")", "”", '"'))
     return f" [{figure}]" if after_word and figure.isdecimal() else f"^{figure}"

@@ -27,6 +27,11 @@ SUPPORTED: dict[str, str] = {
     ".ndjson": "JSON lines",
     ".xml": "XML",
     ".nxml": "XML",
+    ".xlsx": "Excel workbook",
+    ".xlsm": "Excel workbook",
+    ".pptx": "PowerPoint presentation",
+    ".eml": "e-mail",
+    ".mbox": "mailbox",
     ".epub": "EPUB book",
     ".tex": "LaTeX source",
     ".latex": "LaTeX source",
@@ -43,6 +48,10 @@ MEDIA_TYPES: dict[str, str] = {
     "json": "application/json",
     "jsonl": "application/jsonl",
     "xml": "application/xml",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "eml": "message/rfc822",
+    "mbox": "application/mbox",
     "epub": "application/epub+zip",
     "latex": "application/x-tex",
     "zip": "application/zip",
@@ -59,10 +68,19 @@ _FORMAT_OF_SUFFIX = {
     ".json": "json",
     ".pdf": "pdf",
     ".docx": "docx",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".pptx": "pptx",
+    ".eml": "eml",
+    ".mbox": "mbox",
     ".epub": "epub",
     ".zip": "zip",
 }
-_BINARY_SUFFIXES = (".pdf", ".docx", ".epub", ".zip")
+_BINARY_SUFFIXES = (".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".epub", ".zip")
+_HEADER_LINE = re.compile(rb"(?:>?From |[A-Za-z][A-Za-z0-9-]{0,60}:[ \t])")
+_MAIL_HEADER = re.compile(
+    rb"^(?:return-path|received|delivered-to|message-id|mime-version|x-mozilla-status):", re.I | re.M
+)
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 
 _IMAGES = (
@@ -77,7 +95,7 @@ _OTHERS = (
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         "old or password-protected Office file",
-        "Open it, save it as .docx or PDF without a password, and add that.",
+        "Open it, save it as .docx, .xlsx, .pptx or PDF without a password, and add that.",
     ),
     (b"\x1f\x8b", "gzip archive", "Unpack it and add the files in it."),
     (b"7z\xbc\xaf\x27\x1c", "7z archive", "Unpack it and add the files in it."),
@@ -91,10 +109,14 @@ _MAX_DIRECTORY = 8 * 1024 * 1024
 _ZIP_CONTENTS = (
     ("word/document.xml", "docx"),
     ("META-INF/container.xml", "epub"),
-    ("xl/workbook.xml", "Excel workbook"),
-    ("ppt/presentation.xml", "PowerPoint presentation"),
+    ("xl/workbook.xml", "xlsx"),
+    ("ppt/presentation.xml", "pptx"),
+    ("xl/workbook.bin", "Excel workbook in its binary form"),
     ("content.xml", "OpenDocument file"),
 )
+
+
+MAIL_TYPES = (MEDIA_TYPES["eml"], MEDIA_TYPES["mbox"])
 
 
 def is_archive(path: Path) -> bool:
@@ -162,7 +184,7 @@ def _readable_zip(kind: str) -> str:
         raise ParseFailure(
             "failed",
             f"This is {article} {kind}, which Engram does not read",
-            "Export it as PDF or CSV and add that.",
+            "Save it as .docx, .xlsx, .pptx or PDF and add that.",
         )
     return kind
 
@@ -192,8 +214,21 @@ def _text_format(head: bytes, suffix: str) -> str:
     if start.startswith(b"<?xml"):
         return "html" if re.search(rb"<html[\s>]", start) else "xml"
     by_suffix = _FORMAT_OF_SUFFIX.get(suffix)
-    if by_suffix:
-        return by_suffix
+    if by_suffix in ("eml", "mbox") and not _HEADER_LINE.match(head.lstrip(b"\xef\xbb\xbf\r\n")):
+        raise ParseFailure(
+            "failed",
+            f"The name ends in {suffix}, but the content is no {SUPPORTED[suffix]}",
+            "Save the message again in its mail program, as .eml or PDF.",
+        )
+    return by_suffix or _unnamed_format(head, start)
+
+
+def _unnamed_format(head: bytes, start: bytes) -> str:
+    """The format of text whose suffix says nothing."""
+    if head.startswith(b"From ") and _MAIL_HEADER.search(head):
+        return "mbox"
+    if _HEADER_LINE.match(head) and len(_MAIL_HEADER.findall(head)) > 1:
+        return "eml"
     if re.match(rb"<!doctype\s|<(?:article|pmc-articleset)[\s>]", start):
         return "xml"
     if re.search(rb"^\s*\\documentclass", start, re.MULTILINE):

@@ -63,8 +63,15 @@ class Parser:
 
     def unpack_zip(self, path: Path, into: Path, name: str | None = None) -> list[Member]:
         """Unpack a ZIP's files into `into` under neutral names; each bad member carries its own error."""
+        return self._members("unpack", path, into, name or path.name)
+
+    def detach(self, path: Path, into: Path, name: str) -> list[Member]:
+        """Take the attachments of an e-mail or mailbox out into `into`, as `unpack_zip` does files."""
+        return self._members("detach", path, into, name)
+
+    def _members(self, work: str, path: Path, into: Path, name: str) -> list[Member]:
         into.mkdir(parents=True, exist_ok=True)
-        found = self._work("unpack", path, name or path.name, into=str(into.resolve()))
+        found = self._work(work, path, name, into=str(into.resolve()))
         return [
             Member(into / item["file"] if item["file"] else None, item["name"], item["error"])
             for item in found

@@ -74,13 +74,12 @@ def is_number(text: str) -> bool:
 def count_header_rows(rows: Sequence[Sequence[str]]) -> int:
     """How many leading rows name columns: no figures where the rows below have figures; 0 if none do."""
     columns = max((len(row) for row in rows), default=0)
-    figures = [column for column in range(columns) if _holds_numbers(rows[1:], column)]
+    below = rows[(len(rows) + 1) // 2 :]
+    figures = [column for column in range(columns) if _holds_numbers(below, column)]
     if not figures:
         return int(columns > 2 and looks_like_header(rows))
-    if _names_years(rows[0]):
-        return 1
-    count = 0
-    for row in rows[:_MOST_HEADER_ROWS]:
+    count = int(_names_years(rows[0]))
+    for row in rows[count:_MOST_HEADER_ROWS]:
         cells = [row[column] for column in figures if column < len(row)]
         if not any(cells) or any(is_number(cell) for cell in cells):
             break
@@ -95,7 +94,7 @@ def _holds_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
 
 def _names_years(row: Sequence[str]) -> bool:
     later = [cell.strip() for cell in row[1:]]
-    return not is_number(row[0]) and bool(later) and all(map(_YEAR.fullmatch, later))
+    return not is_number(row[0]) and len(later) > 1 and all(map(_YEAR.fullmatch, later))
 
 
 def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -15,7 +15,14 @@ from storage.ingest.builder import TextBuilder
 from storage.ingest.headings import find_headings
 from storage.ingest.paragraphs import join_lines
 from storage.ingest.parsed import ParsedDocument, ParseFailure
-from storage.ingest.readers.pdf_layout import Line, headings_by_size, lines_of, page_lines, spaced, with_tables
+from storage.ingest.readers.pdf_layout import (
+    Line,
+    headings_by_size,
+    lines_of,
+    page_lines,
+    spaced,
+    with_tables,
+)
 from storage.ingest.readers.pdf_marks import Outline, read_outline, shows_something, title_of
 from storage.ingest.readers.pdf_repair import repair
 from storage.ingest.readers.pdf_tables import page_tables

@@ -82,7 +82,7 @@ def _is_raised(text: str, y: float, size: float, place: tuple[float, float, floa
 
 
 def with_tables(lines: list[Line], tables: Sequence[Table]) -> list[Line]:
-    """The page's lines, those of each table replaced by its rows; a table that does not match them is left."""
+    """The page's lines, those of each table replaced by its rows; a table unlike them is left out."""
     for table in tables:
         inside = [n for n, line in enumerate(lines) if line.size and _lies_in(line, table)]
         letters = sum(len("".join(lines[n].text.split())) for n in inside)

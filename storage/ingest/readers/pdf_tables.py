@@ -92,9 +92,7 @@ def _columns(run: Sequence[list[Word]]) -> list[tuple[float, float]]:
     """The columns' left and right ends, taken from the lines with the most usual number of cells."""
     sizes = Counter(len(line) for line in run if len(line) > 1)
     usual = max(sizes, key=lambda size: (sizes[size], size))
-    spans = sorted(
-        (cell.box.left, cell.box.right) for line in run if len(line) == usual for cell in line
-    )
+    spans = sorted((cell.box.left, cell.box.right) for line in run if len(line) == usual for cell in line)
     columns = [spans[0]]
     for left, right in spans[1:]:
         if left <= columns[-1][1]:

@@ -84,7 +84,7 @@ def _apart(before: Box, box: Box) -> bool:
 
 
 def page_rules(page: Any) -> tuple[list[Box], list[Box]]:
-    """Horizontal and vertical ruling lines, thin rectangles among them; edges of larger ones count as four."""
+    """Horizontal and vertical ruling lines, thin rectangles among them; a larger one counts as its edges."""
     from pypdfium2 import raw
 
     flat: list[Box] = []
