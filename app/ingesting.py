@@ -190,7 +190,14 @@ def _parse_waiting(services: Services, task: Task, archive_id: int, tally: Tally
     agree_on_tokenizer(services, task, archive_id)
     mails: list[Document] = []
     asked_at = -READ_EVERY_S
-    for done, parsed in enumerate(parse_ahead(services, _checked(services, task, waiting))):
+    done = 0
+
+    def on_wait(note: str) -> None:
+        task.check()
+        if note:
+            task.progress(done, len(waiting), "files", note)
+
+    for done, parsed in enumerate(parse_ahead(services, _checked(services, task, waiting), on_wait)):
         task.progress(done, len(waiting), "files", f"parsing {parsed.document.name}", at_once=done == 0)
         stored = _store_parsed(services, parsed, tally)
         if stored and parsed.result is not None and parsed.result.media_type in MAIL_TYPES:

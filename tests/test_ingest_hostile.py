@@ -48,8 +48,8 @@ def zipped(members: dict[str, bytes]) -> bytes:
         ("blank.txt", b" \n\t\r\n ", "failed", "contains no text"),
         ("mark.txt", b"\xef\xbb\xbf", "failed", "contains no text"),
         ("image.pdf", PNG, "failed", "PNG image, although its name ends in .pdf"),
-        ("scan.png", PNG, "needs_ocr", "PNG image"),
-        ("photo.jpg", b"\xff\xd8\xff\xe0" + bytes(50), "needs_ocr", "JPEG image"),
+        ("cut.png", PNG, "failed", "image is damaged"),
+        ("text.png", b"just text", "failed", "name ends in .png, but the content is no scanned image"),
         ("text.pdf", b"just text", "failed", "name ends in .pdf, but the content is no PDF"),
         ("text.docx", b"just text", "failed", "name ends in .docx, but the content is no Word document"),
         (

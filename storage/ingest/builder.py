@@ -106,10 +106,10 @@ class TextBuilder:
         if self._pieces:
             self.end_page()
 
-    def build(self, media_type: str, name: str) -> ParsedDocument:
-        """Finish; a document without any text is a failure."""
+    def build(self, media_type: str, name: str, scanned: bool = False) -> ParsedDocument:
+        """Finish; a document without any text is a failure, unless it is `scanned` and awaits recognition."""
         self.end_part()
-        if self.empty:
+        if self.empty and not scanned:
             raise ParseFailure(
                 "failed", "The file contains no text", "Check that it is the right file and not a blank one."
             )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from storage.ingest.parsed import ParseFailure
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 SUPPORTED: dict[str, str] = {
     ".pdf": "PDF",
     ".txt": "plain text",
@@ -32,6 +33,7 @@ SUPPORTED: dict[str, str] = {
     ".pptx": "PowerPoint presentation",
     ".eml": "e-mail",
     ".mbox": "mailbox",
+    **dict.fromkeys(IMAGE_SUFFIXES, "scanned image"),
     ".epub": "EPUB book",
     ".tex": "LaTeX source",
     ".latex": "LaTeX source",
@@ -50,6 +52,7 @@ MEDIA_TYPES: dict[str, str] = {
     "xml": "application/xml",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "image": "image/*",
     "eml": "message/rfc822",
     "mbox": "application/mbox",
     "epub": "application/epub+zip",
@@ -76,12 +79,11 @@ _FORMAT_OF_SUFFIX = {
     ".epub": "epub",
     ".zip": "zip",
 }
-_BINARY_SUFFIXES = (".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".epub", ".zip")
+_BINARY_SUFFIXES = (".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".epub", ".zip", *IMAGE_SUFFIXES)
 _HEADER_LINE = re.compile(rb"(?:>?From |[A-Za-z][A-Za-z0-9-]{0,60}:[ \t])")
 _MAIL_HEADER = re.compile(
     rb"^(?:return-path|received|delivered-to|message-id|mime-version|x-mozilla-status):", re.I | re.M
 )
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "PNG image"),
@@ -140,6 +142,8 @@ def tell_format(path: Path, name: str) -> str:
         return _readable_zip(_inside_zip(path))
     if b"%PDF-" in head[:1024]:
         return "pdf"
+    if suffix in IMAGE_SUFFIXES and (_image_kind(head) or head.startswith(b"BM")):
+        return "image"
     _refuse_other_kinds(head, suffix)
     if suffix in _BINARY_SUFFIXES:
         raise ParseFailure(
@@ -189,17 +193,17 @@ def _readable_zip(kind: str) -> str:
     return kind
 
 
+def _image_kind(head: bytes) -> str:
+    kind = next((kind for magic, kind in _IMAGES if head.startswith(magic)), "")
+    return "WebP image" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else kind
+
+
 def _refuse_other_kinds(head: bytes, suffix: str) -> None:
-    kind = next((kind for magic, kind in _IMAGES if head.startswith(magic)), None)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WebP image"
+    kind = _image_kind(head)
     if kind:
-        status = "needs_ocr" if suffix in _IMAGE_SUFFIXES else "failed"
-        misnamed = f", although its name ends in {suffix}" if status == "failed" and suffix else ""
+        misnamed = f", although its name ends in {suffix}" if suffix else ""
         raise ParseFailure(
-            status,
-            f"This is a {kind}{misnamed}; it holds no text",
-            "Run text recognition (OCR) on it, for example with OCRmyPDF, and add the result.",
+            "failed", f"This is a {kind}{misnamed}", "Give it the name of an image, and add it again."
         )
     for magic, kind, hint in _OTHERS:
         if head.startswith(magic):

@@ -17,6 +17,7 @@ _MODULES = {
     "docx": "docx",
     "xlsx": "xlsx",
     "pptx": "pptx",
+    "image": "image",
     "eml": "mail",
     "mbox": "mail",
     "csv": "table",

@@ -38,7 +38,7 @@ _RESAVE = "Open it in another program, save it anew or print it to PDF, and add 
 
 
 def read(source: Source) -> ParsedDocument:
-    """Read a PDF; one whose pages are all images fails with the status needs_ocr."""
+    """Read a PDF; pages that are images are marked as in need of OCR."""
     pdf = _Pages(source)
     builder = source.builder(paged=True)
     lines = [pdf.lines(number, builder) for number in range(pdf.count)]
@@ -55,18 +55,7 @@ def read(source: Source) -> ParsedDocument:
     joined = join_lines([furniture.strip(number, text) for number, text in enumerate(texts)])
     for number, text in enumerate(joined):
         _add_page(pdf, builder, number, text, furniture, outline)
-    if pdf.count and all(page.needs_ocr for page in builder.pages):
-        raise ParseFailure("needs_ocr", _all_images(pdf.count), _OCR_HINT)
-    return source.finish(builder)
-
-
-_OCR_HINT = "Run text recognition (OCR) on it, for example with OCRmyPDF, and add the result."
-
-
-def _all_images(count: int) -> str:
-    return (
-        "The page is an image without text" if count == 1 else f"All {count:,} pages are images without text"
-    )
+    return source.finish(builder, scanned=all(page.needs_ocr for page in builder.pages))
 
 
 def _add_page(

@@ -43,8 +43,21 @@ def page_tables(page: Any) -> list[Table]:
     found = ruled_tables(words, *page_rules(page))
     taken = [box for box, _ in found]
     rest = [word for word in words if not any(box.holds(*word.box.middle) for box in taken)]
-    found += _aligned_tables(rest)
-    tables = [_table(box, rows, words) for box, rows in found]
+    return _in_order([_table(box, rows, words) for box, rows in found] + aligned_tables(rest))
+
+
+def aligned_tables(words: Sequence[Word]) -> list[Table]:
+    """Tables told by columns that line up, from the top down."""
+    found = []
+    for run in _runs([in_cells(line) for line in in_lines(words)]):
+        columns = _columns(run)
+        if columns and _is_table(run, columns):
+            box = around([cell.box for line in run for cell in line])
+            found.append(_table(box, _rows(run, columns), words))
+    return _in_order(found)
+
+
+def _in_order(tables: Sequence[Table]) -> list[Table]:
     return sorted((table for table in tables if table.lines), key=lambda table: -table.box.top)
 
 
@@ -57,16 +70,6 @@ def _table(box: Box, rows: list[list[str]], words: Sequence[Word]) -> Table:
     inside = [word for word in words if box.holds(*word.box.middle)]
     lines = tuple(line for line in grid.lines() if line)
     return Table(box, lines, sum(len(word.text) for word in inside))
-
-
-def _aligned_tables(words: Sequence[Word]) -> list[tuple[Box, list[list[str]]]]:
-    found = []
-    for run in _runs([in_cells(line) for line in in_lines(words)]):
-        columns = _columns(run)
-        if columns and _is_table(run, columns):
-            box = around([cell.box for line in run for cell in line])
-            found.append((box, _rows(run, columns)))
-    return found
 
 
 def _runs(lines: Sequence[list[Word]]) -> list[list[list[Word]]]:
