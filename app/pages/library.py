@@ -91,6 +91,8 @@ def documents_of(archive: Archive, every_s: float) -> None:
                 selected = draw_documents(now.documents, key=f"documents_{archive.id}")
                 actions.draw_actions(archive, selected)
                 draw_unread(now.documents)
+                if now.languages:
+                    st.html(f'<p class="eg-small">{safe(now.languages)}</p>')
             next_step(archive, now)
 
     refreshed()

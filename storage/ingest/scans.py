@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from storage.ingest.headings import find_headings
+from storage.ingest.language import detect_language
 from storage.ingest.parsed import ParsedDocument, ParsedPage, ParseFailure, ParseLimits
 
 OCR_LIMITS = ParseLimits(seconds=300, memory_mb=6000)  # of one page
@@ -57,6 +58,7 @@ def recognised(document: ParsedDocument, recognise: Recognise) -> ParsedDocument
         document,
         pages=tuple(pages),
         headings=_headings(document, pages),
+        language=detect_language("".join(page.text for page in pages)) or document.language,
         warnings=_warnings(document, read),
     )
 
