@@ -71,7 +71,7 @@ def test_attachments_are_named_in_the_message_and_taken_out(parse, parser, tmp_p
     data = with_attachments().as_bytes()
     assert "Attachments: ../lease.pdf; prices.csv" in parse(data, "a.eml").text
     members = parser.detach(tmp_path / "input", tmp_path / "out", "a.eml")
-    assert [member.name for member in members] == ["a.eml/.._lease.pdf", "a.eml/prices.csv"]
+    assert [member.name for member in members] == ["a.eml/lease.pdf", "a.eml/prices.csv"]
     assert members[1].path is not None
     assert members[1].path.read_text() == "item,price\nlamp,19\n"
 
@@ -143,6 +143,6 @@ def test_attachments_become_documents_also_inside_attached_messages(tmp_path: Pa
     assert found == {
         "outer.eml": "ready",
         "outer.eml/Lease signed.eml": "ready",
-        "outer.eml/Lease signed.eml/.._lease.pdf": "ready",
+        "outer.eml/Lease signed.eml/lease.pdf": "ready",
         "outer.eml/Lease signed.eml/prices.csv": "ready",
     }

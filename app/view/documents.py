@@ -69,7 +69,7 @@ def draw_documents(documents: Sequence[Document], key: str) -> list[Document]:
         selection_mode="multi-row",
         column_config={
             "State": column.MultiselectColumn(options=chips, color=colours, width=112),
-            "Document": column.TextColumn(width=310),
+            "Document": column.TextColumn(width=250),
             "Pages": column.NumberColumn(format="localized", width=60),
             "Tokens": column.NumberColumn(format="localized", width=75),
             "Language": column.TextColumn(width=85),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def take_attachments(
 
 
 def _name(part: EmailMessage) -> str:
-    """One path part, so that a name cannot pretend to be a folder."""
-    named = file_name(part).replace("/", "_").replace("\\", "_")
+    """The last part of the name: an attachment has no folder to be in."""
+    named = re.split(r"[/\\]", file_name(part))[-1].strip()
     return named or "attachment" + _SUFFIXES.get(part.get_content_type(), "")
 
 
