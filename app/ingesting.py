@@ -1,4 +1,7 @@
-"""The ingest job: files to originals, to text, to passages; one file's failure never stops the rest."""
+"""The ingest job: files to originals, to text, to passages; one file's failure never stops the rest.
+
+Reading is asked for as soon as the first document is parsed, and goes on while others are being parsed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,13 +25,14 @@ from app.retokenising import agree_on_tokenizer
 from app.services import Services
 from app.task import Task
 from storage import BusyError, DiskFullError, Document, StorageError, documents
-from storage.ingest import ParseFailure, Parser, expand, is_archive
+from storage.ingest import MAIL_TYPES, Member, ParseFailure, ParseLimits, Parser, expand, is_archive
 from storage.ordering import settle_place
 from storage.scratch import scratch_prefix
 from storage.texts import clean_text
 
 log = logging.getLogger(__name__)
 MOST_LISTED = 500
+READ_EVERY_S = 2.0
 
 
 @dataclass(slots=True)
@@ -54,8 +59,11 @@ def run_ingest(services: Services, task: Task) -> dict[str, Any]:
     tally = Tally()
     archive_id = task.job.archive_id
     assert archive_id is not None
-    _Intake(services, task, archive_id, tally).run()
-    _parse_waiting(services, task, archive_id, tally)
+    intake = _Intake(services, task, archive_id, tally)
+    intake.run()
+    while mails := _parse_waiting(services, task, archive_id, tally):
+        for mail in mails:
+            intake.detach(mail)
     with services.database.session() as s:
         library.request_reading(s, archive_id)
     return tally.as_result()
@@ -93,6 +101,22 @@ class _Intake:
         done = self._tally.added + self._tally.unchanged + len(self._tally.duplicates)
         self._task.progress(done, 0, "files", f"storing {name}")
 
+    def detach(self, mail: Document) -> None:
+        """Store an e-mail's attachments as documents of their own; those of attached e-mails come next."""
+        if sum(part.endswith((".eml", ".mbox")) for part in mail.name.split("/")) > ParseLimits().depth:
+            deep = "E-mails attached to each other this deep are not followed"
+            self._refuse(f"{mail.name}/attachments", ParseFailure("skipped", deep))
+            return
+        path = self._services.files.path(mail.sha256)
+        with tempfile.TemporaryDirectory(prefix=scratch_prefix("mail", os.getpid())) as folder, Parser() as parser:
+            try:
+                members = parser.detach(path, Path(folder), mail.name)
+            except ParseFailure as failure:
+                self._refuse(f"{mail.name}/attachments", failure)
+                return
+            for member in members:
+                self._take_member(member)
+
     def _unpack(self, path: Path, name: str) -> None:
         prefix = scratch_prefix("zip", os.getpid())
         with tempfile.TemporaryDirectory(prefix=prefix) as folder, Parser() as parser:
@@ -102,12 +126,14 @@ class _Intake:
                 self._refuse(name, failure)
                 return
             for member in members:
-                self._task.between()
-                if member.path is None:
-                    error = member.error or "It could not be unpacked"
-                    self._refuse(member.name, ParseFailure("failed", error))
-                else:
-                    self._store(member.path, member.name)
+                self._take_member(member)
+
+    def _take_member(self, member: Member) -> None:
+        if member.path is None:
+            error = member.error or "It could not be unpacked"
+            self._refuse(member.name, ParseFailure("failed", error))
+        else:
+            self._take(member.path, member.name)
 
     def _store(self, path: Path, name: str) -> None:
         try:
@@ -160,15 +186,32 @@ def _waiting(services: Services, archive_id: int) -> list[Document]:
     return [row for row in rows if row.status in ("queued", "parsing")]
 
 
-def _parse_waiting(services: Services, task: Task, archive_id: int, tally: Tally) -> None:
+def _parse_waiting(services: Services, task: Task, archive_id: int, tally: Tally) -> list[Document]:
+    """Parse what waits and have it read meanwhile; the e-mails among it, whose attachments come next."""
     waiting = _waiting(services, archive_id)
     if not waiting:
-        return
+        return []
     agree_on_tokenizer(services, task, archive_id)
-    for done, parsed in enumerate(parse_ahead(services, _checked(services, task, waiting))):
+    mails: list[Document] = []
+    asked_at = -READ_EVERY_S
+    done = 0
+
+    def on_wait(note: str) -> None:
+        task.check()
+        if note:
+            task.progress(done, len(waiting), "files", note)
+
+    for done, parsed in enumerate(parse_ahead(services, _checked(services, task, waiting), on_wait)):
         task.progress(done, len(waiting), "files", f"parsing {parsed.document.name}", at_once=done == 0)
-        _store_parsed(services, parsed, tally)
+        stored = _store_parsed(services, parsed, tally)
+        if stored and parsed.result is not None and parsed.result.media_type in MAIL_TYPES:
+            mails.append(parsed.document)
+        if stored and time.monotonic() - asked_at >= READ_EVERY_S:
+            asked_at = time.monotonic()
+            with services.database.session() as s:
+                library.request_reading(s, archive_id)
     task.progress(len(waiting), len(waiting), "files", "parsed", at_once=True)
+    return mails
 
 
 def _checked(services: Services, task: Task, waiting: list[Document]) -> Iterator[Document]:
@@ -179,7 +222,8 @@ def _checked(services: Services, task: Task, waiting: list[Document]) -> Iterato
         yield document
 
 
-def _store_parsed(services: Services, parsed: Parsed, tally: Tally) -> None:
+def _store_parsed(services: Services, parsed: Parsed, tally: Tally) -> bool:
+    """Write down what parsing gave; whether the document has text to be read."""
     document, failure = parsed.document, parsed.failure
     try:
         if parsed.result is not None:
@@ -193,15 +237,16 @@ def _store_parsed(services: Services, parsed: Parsed, tally: Tally) -> None:
                 services.files.delete(unused)
             if stored.status == "parsed":
                 tally.parsed += 1
-                return
+                return True
             failure = ParseFailure(stored.status, stored.error, stored.hint)
     except (DiskFullError, BusyError):
         raise
     except StorageError as error:
         if error.code == "unknown_document":  # removed while it was being parsed
-            return
+            return False
         failure = ParseFailure("failed", error.message, error.hint)
     assert failure is not None
     tally.failed.append({"name": document.name, "error": failure.error, "hint": failure.hint})
     with services.database.session() as s:
         documents.fail_document(s, document.id, failure.status, failure.error, failure.hint)
+    return False

@@ -1,4 +1,4 @@
-"""The worker process: claims jobs one after another, answers questions between the steps of long ones."""
+"""The worker process: one lane for what needs the model, questions first; one beside it that parses files."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ POLL_S = 0.4
 BEAT_S = 5.0
 TROUBLE_S = 2.0
 ASK_EVERY_S = 0.2
+PARSING = ("ingest",)
+"""Files are parsed while the model reads what is parsed already."""
 ASIDE = ("model",)
 """Kinds of jobs that only wait for a network or a disk: done beside the others, not between them."""
 ASIDE_POLL_S = 1.0
@@ -46,22 +48,26 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         beating = threading.Thread(target=self._keep_alive, name="worker-heartbeat", daemon=True)
-        aside = threading.Thread(target=self._work_aside, name="worker-aside", daemon=True)
+        beside = [
+            threading.Thread(target=self._work_on, args=work, name=f"worker-{work[0][0]}", daemon=True)
+            for work in ((PARSING, POLL_S), (ASIDE, ASIDE_POLL_S))
+        ]
         try:
             self._say_alive()
             self._take_over()
             beating.start()
-            aside.start()
+            for thread in beside:
+                thread.start()
             log.info("worker %s started", self.id)
             while not self._stop.is_set():
                 if self._services.follow_default():
                     self._warm = False
-                if not self._step(without=ASIDE):
+                if not self._step(without=(*PARSING, *ASIDE)):
                     self._warm_up()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
-            for thread in (beating, aside):
+            for thread in (beating, *beside):
                 if thread.is_alive():
                     thread.join()
             self._say_goodbye()
@@ -81,12 +87,12 @@ class Worker:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _work_aside(self) -> None:
+    def _work_on(self, kinds: tuple[str, ...], poll_s: float) -> None:
         while not self._stop.is_set():
-            if not self._step(ASIDE):
-                self._stop.wait(ASIDE_POLL_S)
+            if not self._step(kinds):
+                self._stop.wait(poll_s)
 
-    def _step(self, kinds: tuple[str, ...] | None = None, without: tuple[str, ...] = ()) -> bool:
+    def _step(self, kinds: tuple[str, ...] | None = None, *, without: tuple[str, ...] = ()) -> bool:
         """Claim and do one job; False when there is none."""
         try:
             with self._services.database.session() as s:

@@ -17,7 +17,7 @@ from bootstrap.installer import pip_report, run_installer, run_pip
 from bootstrap.processes import locked
 
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
-RUNTIME, TESTING = "requirements.txt", "requirements-test.txt"
+RUNTIME, TESTING, OCR = "requirements.txt", "requirements-test.txt", "requirements-ocr.txt"
 # The first pip whose --dry-run reads metadata only, instead of downloading gigabytes to plan for them.
 PIP = "pip>=25.2"
 
@@ -55,9 +55,9 @@ class Environment:
         return self.venv / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}")
 
 
-def ensure_environment(env: Environment, testing: bool = False) -> None:
+def ensure_environment(env: Environment, testing: bool = False, ocr: bool = False) -> None:
     """Make the environment fit the requirement files; nothing is run or fetched when it already does."""
-    files = (RUNTIME, TESTING) if testing else (RUNTIME,)
+    files = (RUNTIME, *([TESTING] if testing else []), *([OCR] if ocr else []))
     if is_current(env, files):
         return
     with locked(env.root / ".venv.lock", "Another start.py is setting up; waiting for it."):
@@ -96,8 +96,8 @@ def _build(env: Environment, files: tuple[str, ...]) -> None:
         _remove(env)
     if not env.python.exists():
         _create(env)
-    # Packages for the tests stay known, and are kept up to date, once they are installed.
-    files = tuple(dict.fromkeys((*files, *(name for name in (TESTING,) if name in read_stamp(env)))))
+    # Packages for tests and text recognition stay known, and are kept up to date, once they are installed.
+    files = tuple(dict.fromkeys((*files, *(name for name in (TESTING, OCR) if name in read_stamp(env)))))
     wanted = {name: digest(env.root / name) for name in files}
     env.unfinished.touch()
     try:

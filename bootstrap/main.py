@@ -23,6 +23,7 @@ Engram reads a whole archive of documents and answers with quotes you can check.
 
 python3 start.py                  set up what is missing, then open Engram in the browser (Ctrl-C stops it)
 python3 start.py setup            set up the environment (.venv) and the default model, nothing more
+python3 start.py setup --ocr      the same with text recognition for scanned pages (about 120 MB more)
 python3 start.py test [...]       set up the test packages and run the tests; [...] goes to pytest
 python3 start.py COMMAND [...]    run a command: serve worker devices models archives ingest ask export ...
 python3 start.py COMMAND --help   what a command takes
@@ -124,7 +125,8 @@ def perform(request: Request) -> int:
     env = Environment(ROOT)
     environment = child_environment(ROOT, home) | settings(request.options)
     port = _port(request.options.get("--port"))
-    ensure_environment(env, testing=request.command == "test")
+    ocr = request.command == "setup" and "--ocr" in request.rest
+    ensure_environment(env, testing=request.command == "test", ocr=ocr)
     if request.command == "test":
         return replace([env.python, "-m", "pytest", *request.rest], environment, ROOT)
     if request.command in ("", "setup", *MODEL_COMMANDS) and _wants_default_model(request):

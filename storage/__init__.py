@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage import archives, checkpoints, documents, findings, jobs, metrics, passages, settings
+from storage import archives, checkpoints, documents, findings, jobs, metrics, passages, recognised, settings
 from storage.database import Database
 from storage.errors import (
     BusyError,
@@ -64,6 +64,7 @@ __all__ = [
     "jobs",
     "metrics",
     "passages",
+    "recognised",
     "settings",
     "sync_folder",
     "translated",

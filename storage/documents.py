@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage import fulltext
+from storage import fulltext, recognised
 from storage.archives import lock_archive
 from storage.columns import utc_now
 from storage.coverage import coverage
@@ -134,6 +134,8 @@ def store_parsed(
     document = _locked(s, document_id)
     _clear_parsed(s, document)
     text = _insert_pages(s, document_id, parsed)
+    sure = {page.number: page.confidence for page in parsed.pages if page.confidence is not None}
+    recognised.note(s, document_id, sure)
     document.media_type = parsed.media_type
     document.title = clean_line(parsed.title)
     document.language = parsed.language
@@ -218,6 +220,7 @@ def _clear_parsed(s: Session, document: Document) -> None:
     fulltext.remove(s, select(Passage.id).where(Passage.document_id == document.id))
     s.execute(Passage.__table__.delete().where(Passage.document_id == document.id))  # type: ignore[attr-defined]
     s.execute(Page.__table__.delete().where(Page.document_id == document.id))  # type: ignore[attr-defined]
+    recognised.note(s, document.id, {})
 
 
 def _leave_context(s: Session, document: Document) -> None:

@@ -20,7 +20,9 @@ def parser() -> Iterator[Parser]:
 
 
 @pytest.fixture
-def parse(parser: Parser, tmp_path: Path):
+def parse(parser: Parser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("storage.ingest.parser.can_recognise", lambda: False)
+
     def parse_bytes(data: bytes, name: str = "file.pdf") -> ParsedDocument:
         path = tmp_path / "input"
         path.write_bytes(data)
@@ -150,7 +152,7 @@ def test_only_image_pages_need_ocr(parse):
         parse(make_pdf([None, None]))
     assert caught.value.status == "needs_ocr"
     assert caught.value.error == "All 2 pages are images without text"
-    assert "OCR" in caught.value.hint
+    assert "python3 start.py setup --ocr" in caught.value.hint
 
 
 def test_blank_pages_are_a_failure_of_their_own(parse):

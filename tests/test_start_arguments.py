@@ -25,6 +25,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.testing: bool | None = None
+        self.ocr: bool | None = None
         self.model_home: Path | None = None
         self.command: list[str] = []
         self.environment: dict[str, str] = {}
@@ -35,8 +36,8 @@ class Calls:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     seen = Calls()
 
-    def ensure_environment(env: Environment, testing: bool = False) -> None:
-        seen.testing = testing
+    def ensure_environment(env: Environment, testing: bool = False, ocr: bool = False) -> None:
+        seen.testing, seen.ocr = testing, ocr
 
     def ensure_model(env: Environment, home: Path, environment: dict[str, str]) -> None:
         seen.model_home = home
@@ -102,6 +103,13 @@ def test_setup_prepares_the_model_and_runs_nothing(
     assert str(tmp_path) in capsys.readouterr().err
 
 
+def test_text_recognition_is_set_up_only_when_asked_for(calls: Calls, tmp_path: Path) -> None:
+    boot.main(["setup", "--home", str(tmp_path)])
+    assert calls.ocr is False
+    boot.main(["setup", "--ocr", "--home", str(tmp_path)])
+    assert calls.ocr is True
+
+
 def test_test_needs_no_model_and_hands_its_words_to_pytest(calls: Calls) -> None:
     assert boot.main(["test", "-k", "storage", "--home"]) == 7
     assert calls.testing is True
@@ -154,7 +162,7 @@ def test_a_mistake_in_the_words_is_exit_code_2(
 def test_a_failure_says_what_failed_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(env: Environment, testing: bool = False) -> None:
+    def fail(env: Environment, testing: bool = False, ocr: bool = False) -> None:
         raise StartError("The disk is full.", "Free some.")
 
     monkeypatch.setattr(boot, "ensure_environment", fail)
@@ -165,7 +173,7 @@ def test_a_failure_says_what_failed_and_what_to_do(
 def test_a_full_disk_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(env: Environment, testing: bool = False) -> None:
+    def fail(env: Environment, testing: bool = False, ocr: bool = False) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(boot, "ensure_environment", fail)

@@ -74,6 +74,16 @@ def test_the_test_packages_come_with_the_first_test_and_stay(
     assert installs == [("requirements.txt",), both, both]
 
 
+def test_text_recognition_stays_once_it_is_set_up(env: Environment, installs: list[tuple[str, ...]]) -> None:
+    (env.root / "requirements-ocr.txt").write_text("rapidocr>=3.10\n")
+    ensure_environment(env, ocr=True)
+    ensure_environment(env)
+    (env.root / "requirements.txt").write_text("torch==2.13.0\n")
+    ensure_environment(env)
+    both = ("requirements.txt", "requirements-ocr.txt")
+    assert installs == [both, both]
+
+
 def test_an_interrupted_installation_starts_afresh(
     env: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

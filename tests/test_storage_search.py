@@ -208,3 +208,31 @@ def test_title_and_heading_help_and_a_heading_counts_more_than_the_body(db: Data
 
 def test_plain_words_fold_what_postgresql_does_not() -> None:
     assert plain_words("Kündigung: 2.184 IL-6, 계약!").split() == ["Kundigung", "2", "184", "IL", "6", "계약"]
+
+
+def test_a_question_that_names_a_document_finds_the_clause_and_not_only_the_first_page(
+    tmp_path: Path,
+) -> None:
+    clause = "Payment falls due thirty days after the invoice. Interest runs at four per cent.\n"
+    with new_database(tmp_path) as database, database.session() as s:
+        archive = add_archive(s)
+        for number, party in enumerate(
+            ("Nordlys Marine", "Erchonia Medical", "Harbour Optics", "Fjord Foods")
+        ):
+            add_text(s, archive, f"front {number}", f"Agreement between {party} and Acme Trading.\n", clause)
+        found = passages.search_text(
+            s, archive.id, "When is payment due under the Agreement with Erchonia Medical?"
+        )
+        first, second = passages.get_passages(s, [key for key, _ in found])[:2]
+    assert {first.document, second.document} == {"front 1"}
+    assert clause.strip() in (first.text.strip(), second.text.strip())
+
+
+def test_pairs_of_capitals_are_names_and_first_words_are_not() -> None:
+    assert split_query("Does Acme Trading lease 12 Harbour Street?").names == (
+        ("Acme", "Trading"),
+        ("12", "Harbour"),
+        ("Harbour", "Street"),
+    )
+    assert split_query("What Is This? IT IS US.").names == (("IT", "IS"), ("IS", "US"))
+    assert split_query("WHO WROTE THIS").names == ()

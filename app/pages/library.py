@@ -92,6 +92,8 @@ def documents_of(archive: Archive, every_s: float) -> None:
                 selected = draw_documents(now.documents, key=f"documents_{archive.id}")
                 actions.draw_actions(archive, selected)
                 draw_unread(now.documents)
+                if now.languages:
+                    st.html(f'<p class="eg-small">{safe(now.languages)}</p>')
                 keeping.draw_duplicates(archive, now.documents)
                 keeping.draw_memory(now.documents)
             next_step(archive, now)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.view.matching import find, occurrence_at
 from app.view.page_image import PageImage, page_image
 from app.view.words import plain, safe
-from storage import Citation, FileStore, documents
+from storage import Citation, FileStore, documents, recognised
 
 CONTEXT_CHARACTERS = 900  # each side of the quote: enough to judge it, little enough to see it at once
 PDF = "application/pdf"
@@ -26,6 +26,7 @@ class CitedPage:
     span: tuple[int, int] | None
     focus: int
     original: Path | None
+    confidence: float | None = None  # of text recognition; None where the file holds the text itself
 
 
 def load_cited(s: Session, files: FileStore, citation: Citation) -> CitedPage | None:
@@ -37,7 +38,8 @@ def load_cited(s: Session, files: FileStore, citation: Citation) -> CitedPage | 
     focus = min(max(citation.start - page.start, 0), len(page.text))
     original = files.path(document.sha256) if document.media_type == PDF else None
     span = locate(page.text, citation.quote, focus)
-    return CitedPage(document.name, page.number, document.pages, page.text, span, focus, original)
+    sure = recognised.confidence(s, document.id, page.number)
+    return CitedPage(document.name, page.number, document.pages, page.text, span, focus, original, sure)
 
 
 def locate(text: str, quote: str, start: int) -> tuple[int, int] | None:
@@ -80,10 +82,17 @@ def draw_cited(page: CitedPage | None, quote: str) -> None:
         )
         return
     image = _image(page, quote)
-    if image is not None and (image.located or page.span is None):
+    scanned = page.confidence is not None  # no text in the picture to find the quote by
+    shown = image is not None and (image.located or page.span is None or scanned)
+    if image is not None and shown:
         st.image(image.png, width="stretch", alt=f"Page {page.number} of {plain(page.document)}")
-    else:
+    if scanned or not shown:
         st.html(marked_html(page))
+    if page.confidence is not None:
+        st.caption(
+            f"Scanned page, read by text recognition (confidence {page.confidence:.2f}). Compare the quote "
+            "with the picture of the page."
+        )
     if page.span is None:
         st.caption("The quote does not stand on this page word for word. Read it with care.")
 

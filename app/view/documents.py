@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.languages import language_name
 from app.view.words import size
 from storage.models import Document
 
@@ -21,6 +22,7 @@ STATUS = {
     "skipped": ("–", "skipped"),
 }
 COLOURS = {"ready": "green", "failed": "red", "needs_ocr": "orange", "reading": "blue", "parsing": "blue"}
+COLUMNS = ["State", "Document", "Pages", "Tokens", "Language", "Size", "Remark"]
 ROW_PX, MAX_ROWS_SHOWN = 35, 14
 
 
@@ -43,12 +45,13 @@ def table(documents: Sequence[Document]) -> pd.DataFrame:
             "Document": document.name,
             "Pages": document.pages or None,
             "Tokens": document.tokens or None,
+            "Language": language_name(document.language),
             "Size": size(document.bytes),
             "Remark": remark(document),
         }
         for document in documents
     ]
-    frame = pd.DataFrame(rows, columns=["State", "Document", "Pages", "Tokens", "Size", "Remark"])
+    frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.astype({"Pages": "Int64", "Tokens": "Int64"})
 
 
@@ -66,9 +69,10 @@ def draw_documents(documents: Sequence[Document], key: str) -> list[Document]:
         selection_mode="multi-row",
         column_config={
             "State": column.MultiselectColumn(options=chips, color=colours, width=112),
-            "Document": column.TextColumn(width=310),
+            "Document": column.TextColumn(width=250),
             "Pages": column.NumberColumn(format="localized", width=60),
             "Tokens": column.NumberColumn(format="localized", width=75),
+            "Language": column.TextColumn(width=85),
             "Size": column.TextColumn(width=75),
             "Remark": column.TextColumn(width="medium"),
         },

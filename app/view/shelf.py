@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
+from app.languages import languages_of, statement
 from app.view.coverage import coverage_sentence
 from app.view.frame import services
 from app.view.progress import is_active
@@ -28,6 +31,7 @@ class Shelf:
     documents: list[Document]
     work: Work
     sentence: str
+    languages: str  # what the model in use can and cannot read of them
 
     @property
     def complete(self) -> bool:
@@ -58,7 +62,16 @@ def load_shelf(archive_id: int) -> Shelf:
     with services().database.session() as s:
         rows = documents.list_documents(s, archive_id)
         covered = documents.coverage(s, archive_id)
-    return Shelf(rows, work, _sentence(covered, work.active))
+        model = _model_in_use(s)
+    read = languages_of(model, services().home.models / model)
+    spoken = statement((row.language for row in rows if row.tokens), read)
+    return Shelf(rows, work, _sentence(covered, work.active), spoken)
+
+
+def _model_in_use(s: Session) -> str:
+    """The living worker's model, else the one that is chosen."""
+    named = [str(worker.info.get("model") or "") for worker in jobs.list_workers(s) if worker.alive]
+    return next(filter(None, named), services().options.model)
 
 
 def _failure(found: Sequence[Job], active: Sequence[Job]) -> Job | None:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from storage.fulltext import postgresql, sqlite
-from storage.fulltext.terms import split_query
+from storage.fulltext.named import DEPTH, Found, fuse_named, named_documents, rest_of
+from storage.fulltext.terms import QueryTerms, split_query
+from storage.models import Document
 
 Row = tuple[int, str, str, str]  # passage id, document title, heading, body
 
@@ -38,8 +40,35 @@ def search(
     terms = split_query(query)
     if limit <= 0 or not (terms.words or terms.grams) or (document_ids is not None and not document_ids):
         return []
-    found: list[tuple[int, float]] = _backend(s).search(s, archive_id, terms, limit, document_ids)
-    return found
+    backend = _backend(s)
+    found: Found = backend.search(
+        s, archive_id, terms, max(limit, DEPTH) if terms.names else limit, document_ids
+    )
+    if not terms.names:
+        return found
+    within = _in_named_documents(s, archive_id, terms, document_ids)
+    return fuse_named(found, within, limit) if within else found[:limit]
+
+
+def _in_named_documents(
+    s: Session, archive_id: int, terms: QueryTerms, document_ids: Sequence[int] | None
+) -> Found:
+    """The passages of the documents that the question names, by the rest of its words."""
+    backend = _backend(s)
+    count = s.scalar(select(func.count(Document.id)).where(Document.archive_id == archive_id)) or 0
+
+    def holding(phrase: str, most: int) -> Sequence[int]:
+        found: Sequence[int] = backend.holding(s, archive_id, phrase, most + 1)
+        return found
+
+    documents, telling = named_documents(terms.names, count, holding)
+    if document_ids is not None:
+        documents = sorted(set(documents) & set(document_ids))
+    rest = rest_of(terms, telling)
+    if not documents or rest is None:
+        return []
+    within: Found = backend.search(s, archive_id, rest, DEPTH, documents)
+    return within
 
 
 def _backend(s: Session) -> ModuleType:

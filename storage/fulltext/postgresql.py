@@ -59,6 +59,15 @@ def search(
     return [(row[0], float(row[1])) for row in s.execute(statement, values)]
 
 
+def holding(s: Session, archive_id: int, phrase: str, most: int) -> list[int]:
+    statement = text(
+        "SELECT DISTINCT p.document_id FROM passages_search AS f JOIN passages AS p ON p.id = f.passage_id"
+        " WHERE f.words @@ phraseto_tsquery('english', :query) AND p.archive_id = :archive LIMIT :most"
+    )
+    values = {"query": plain_words(phrase), "archive": archive_id, "most": most}
+    return [row[0] for row in s.execute(statement, values)]
+
+
 def _values(key: int, title: str, heading: str, body: str) -> dict[str, object]:
     plain = {"title": plain_words(title), "heading": plain_words(heading), "body": plain_words(body)}
     return {"id": key, "text": body, "grams": gram_text(f"{title} {heading} {body}"), **plain}

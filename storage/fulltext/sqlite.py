@@ -68,6 +68,16 @@ def search(
     return nlargest(limit, scores.items(), key=lambda item: (item[1], -item[0]))
 
 
+def holding(s: Session, archive_id: int, phrase: str, most: int) -> list[int]:
+    """At most `most` documents in which the phrase stands."""
+    statement = text(
+        "SELECT DISTINCT p.document_id FROM passages_fts AS f CROSS JOIN passages AS p ON p.id = f.rowid"
+        " WHERE passages_fts MATCH :query AND p.archive_id = :archive LIMIT :most"
+    )
+    values = {"query": _quote(phrase), "archive": archive_id, "most": most}
+    return [row[0] for row in s.execute(statement, values)]
+
+
 def _quote(term: str) -> str:
     """A string is a phrase to FTS5 and never syntax; a star after it makes the last word a prefix."""
     star = "*" if term.endswith("*") else ""

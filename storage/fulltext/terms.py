@@ -11,6 +11,7 @@ from itertools import groupby
 from storage.fulltext.stop_words import STOP_WORDS
 
 MAX_TERMS = 64
+MOST_NAMES = 12
 _LONGEST = 100  # characters; longer runs are data, not words
 _PHRASE_PARTS = 6
 
@@ -24,6 +25,7 @@ _UNSPACED = re.compile(f"(?P<pairs>[{_PAIRS}]+)|[{_TRIPLES}]+")
 # A word of a spaced script written against an unspaced one, as IL6 in a Chinese sentence.
 _OTHER = rf"[^\W_{_PAIRS}{_TRIPLES}]++"
 _GLUED = re.compile(rf"(?<=[{_PAIRS}{_TRIPLES}]){_OTHER}|\b{_OTHER}(?=[{_PAIRS}{_TRIPLES}])")
+_PLAIN_WORD = re.compile(r"[^\W_]+")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 _GRAMMATICAL = re.compile("[\u3040-\u309f]+")  # hiragana: endings and particles
 _CONTRACTION = re.compile("(?<=\\w)['’](?:s|t|d|m|re|ll|ve)\\b", re.IGNORECASE)
@@ -33,16 +35,24 @@ _CONTRACTION = re.compile("(?<=\\w)['’](?:s|t|d|m|re|ll|ve)\\b", re.IGNORECASE
 class QueryTerms:
     """Distinct search terms: words (several in one term are a phrase) and letter groups of unspaced scripts.
 
-    A gram that ends in "*" stands for every gram that starts so.
+    A gram that ends in "*" stands for every gram that starts so. `names` are the word pairs that look like
+    parts of a name ("Harbour Street"), most of which stand in few documents.
     """
 
     words: tuple[str, ...]
     grams: tuple[str, ...]
+    names: tuple[tuple[str, str], ...] = ()
+
+    def without_names(self, names: Iterable[tuple[str, str]]) -> QueryTerms:
+        """What else is asked: the terms without the words of these names."""
+        named = {part.casefold() for pair in names for part in pair}
+        words = tuple(w for w in self.words if named.isdisjoint(w.casefold().split()))
+        return QueryTerms(words, self.grams)
 
 
 def split_query(text: str) -> QueryTerms:
     """The terms of a question, at most 64 of each kind: the rarest-looking, English stop words dropped."""
-    return QueryTerms(_choose_words(text), _choose_grams(text))
+    return QueryTerms(_choose_words(text), _choose_grams(text), _name_pairs(text))
 
 
 def gram_text(text: str) -> str:
@@ -72,6 +82,25 @@ def _choose_words(text: str) -> tuple[str, ...]:
         keep = set(sorted(chosen, key=_looks_rare, reverse=True)[:MAX_TERMS])
         chosen = [term for term in chosen if term in keep]
     return tuple(chosen)
+
+
+def _name_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Neighbours that begin with a capital or a figure; a text's first word tells nothing by its capital."""
+    if text.isupper():
+        return ()
+    found: dict[tuple[str, str], None] = {}
+    words = list(_PLAIN_WORD.finditer(text))[1:]
+    for one, other in zip(words, words[1:], strict=False):
+        between = text[one.end() : other.start()].strip()
+        pair = (one[0], other[0])
+        capital = all(word[0].isupper() or word[0].isdigit() for word in pair)
+        if capital and between in ("", "-", "&") and any(_is_name(word, text) for word in pair):
+            found[pair] = None
+    return tuple(found)[:MOST_NAMES]
+
+
+def _is_name(word: str, text: str) -> bool:
+    return word[0].isupper() and not _is_stop_word(word, text)
 
 
 def _chunk_terms(chunk: str) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from storage.ingest.cleaning import clean, one_line, tidy_lines
+from storage.ingest.language import detect_language
 from storage.ingest.parsed import ParsedDocument, ParsedPage, ParseFailure
 
 PART_CHARACTERS = 20_000
@@ -106,17 +107,23 @@ class TextBuilder:
         if self._pieces:
             self.end_page()
 
-    def build(self, media_type: str, name: str) -> ParsedDocument:
-        """Finish; a document without any text is a failure."""
+    def build(self, media_type: str, name: str, scanned: bool = False) -> ParsedDocument:
+        """Finish; a document without any text is a failure, unless it is `scanned` and awaits recognition."""
         self.end_part()
-        if self.empty:
+        if self.empty and not scanned:
             raise ParseFailure(
                 "failed", "The file contains no text", "Check that it is the right file and not a blank one."
             )
         title = one_line(self.title)[:_MAX_TITLE] or name.rsplit("/", 1)[-1]
-        language = one_line(self.language)[:20]
+        language = self._language()
         warnings = tuple(dict.fromkeys(self._warnings))
         return ParsedDocument(media_type, title, tuple(self.pages), tuple(self._headings), warnings, language)
+
+    def _language(self) -> str:
+        """What the words say; where they say nothing, what the file declares (templates declare anything)."""
+        text = "".join(page.text for page in self.pages)
+        declared = one_line(self.language)[:20].replace("_", "-").split("-")[0].lower()
+        return detect_language(text) or declared
 
     def _separate(self) -> None:
         """A blank line between blocks; a full part ends here, where a reader would pause too."""

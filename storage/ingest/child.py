@@ -27,6 +27,7 @@ try:
 except ImportError:  # Windows: the parent's wall clock is the only limit
     resource = None  # type: ignore[assignment]
 
+_NICENESS = 5  # the model reads meanwhile, and its threads wait for each other
 _DAMAGED = (
     "It is probably damaged. Open it in another program, save it anew or print it to PDF, and add that."
 )
@@ -36,6 +37,8 @@ def main() -> None:
     """Serve requests until standard input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a library that prints must not break the protocol
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     _send(replies, {"ready": True})
@@ -83,7 +86,7 @@ def _limit(kind: int, value: int) -> None:
 
 def answer(request: dict[str, Any], limits: ParseLimits) -> dict[str, Any]:
     """Do one request; every exception becomes a reply. `last`: this process is no longer to be trusted."""
-    work: Callable[[dict[str, Any], ParseLimits], Any] = {"parse": _parse, "unpack": _unpack}[request["work"]]
+    work = _WORKS[request["work"]]
     try:
         _write(Path(request["out"]), work(request, limits))
     except ParseFailure as failure:
@@ -127,6 +130,28 @@ def _unpack(request: dict[str, Any], limits: ParseLimits) -> list[dict[str, Any]
 
     return unpack(Path(request["path"]), request["name"], Path(request["into"]), limits)
 
+
+def _detach(request: dict[str, Any], limits: ParseLimits) -> list[dict[str, Any]]:
+    from storage.ingest.attachments import take_attachments
+    from storage.ingest.formats import tell_format
+
+    path = Path(request["path"])
+    kind = tell_format(path, request["name"])
+    return take_attachments(path, request["name"], kind, Path(request["into"]), limits)
+
+
+def _recognise(request: dict[str, Any], limits: ParseLimits) -> dict[str, Any]:
+    from storage.ingest.recognition import recognise
+
+    return recognise(Path(request["path"]), request["name"], int(request["page"]))
+
+
+_WORKS: dict[str, Callable[[dict[str, Any], ParseLimits], Any]] = {
+    "parse": _parse,
+    "unpack": _unpack,
+    "detach": _detach,
+    "recognise": _recognise,
+}
 
 if __name__ == "__main__":
     main()

@@ -36,3 +36,10 @@ def one_line(text: str) -> str:
 def tidy_lines(text: str) -> str:
     """Drop white space at line ends and more than one blank line in a row."""
     return _BLANK_RUNS.sub("\n\n", "\n".join(line.rstrip() for line in text.split("\n")))
+
+
+def raised(before: str, figure: str) -> str:
+    """A raised figure: a power ("10^3", "m^2") or, after a word or a stop, a note's mark ("word [3]")."""
+    word = re.search(r"[^\W\d_]*\Z", before)
+    after_word = bool(word and len(word[0]) > 3) or before.endswith((".", ",", ";", ":", ")", "”", '"'))
+    return f" [{figure}]" if after_word and figure.isdecimal() else f"^{figure}"

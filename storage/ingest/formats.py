@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from storage.ingest.parsed import ParseFailure
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
 SUPPORTED: dict[str, str] = {
     ".pdf": "PDF",
     ".txt": "plain text",
@@ -27,6 +28,12 @@ SUPPORTED: dict[str, str] = {
     ".ndjson": "JSON lines",
     ".xml": "XML",
     ".nxml": "XML",
+    ".xlsx": "Excel workbook",
+    ".xlsm": "Excel workbook",
+    ".pptx": "PowerPoint presentation",
+    ".eml": "e-mail",
+    ".mbox": "mailbox",
+    **dict.fromkeys(IMAGE_SUFFIXES, "scanned image"),
     ".epub": "EPUB book",
     ".tex": "LaTeX source",
     ".latex": "LaTeX source",
@@ -43,6 +50,11 @@ MEDIA_TYPES: dict[str, str] = {
     "json": "application/json",
     "jsonl": "application/jsonl",
     "xml": "application/xml",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "image": "image/*",
+    "eml": "message/rfc822",
+    "mbox": "application/mbox",
     "epub": "application/epub+zip",
     "latex": "application/x-tex",
     "zip": "application/zip",
@@ -59,11 +71,19 @@ _FORMAT_OF_SUFFIX = {
     ".json": "json",
     ".pdf": "pdf",
     ".docx": "docx",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".pptx": "pptx",
+    ".eml": "eml",
+    ".mbox": "mbox",
     ".epub": "epub",
     ".zip": "zip",
 }
-_BINARY_SUFFIXES = (".pdf", ".docx", ".epub", ".zip")
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp")
+_BINARY_SUFFIXES = (".pdf", ".docx", ".xlsx", ".xlsm", ".pptx", ".epub", ".zip", *IMAGE_SUFFIXES)
+_HEADER_LINE = re.compile(rb"(?:>?From |[A-Za-z][A-Za-z0-9-]{0,60}:[ \t])")
+_MAIL_HEADER = re.compile(
+    rb"^(?:return-path|received|delivered-to|message-id|mime-version|x-mozilla-status):", re.I | re.M
+)
 
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "PNG image"),
@@ -77,7 +97,7 @@ _OTHERS = (
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         "old or password-protected Office file",
-        "Open it, save it as .docx or PDF without a password, and add that.",
+        "Open it, save it as .docx, .xlsx, .pptx or PDF without a password, and add that.",
     ),
     (b"\x1f\x8b", "gzip archive", "Unpack it and add the files in it."),
     (b"7z\xbc\xaf\x27\x1c", "7z archive", "Unpack it and add the files in it."),
@@ -91,10 +111,14 @@ _MAX_DIRECTORY = 8 * 1024 * 1024
 _ZIP_CONTENTS = (
     ("word/document.xml", "docx"),
     ("META-INF/container.xml", "epub"),
-    ("xl/workbook.xml", "Excel workbook"),
-    ("ppt/presentation.xml", "PowerPoint presentation"),
+    ("xl/workbook.xml", "xlsx"),
+    ("ppt/presentation.xml", "pptx"),
+    ("xl/workbook.bin", "Excel workbook in its binary form"),
     ("content.xml", "OpenDocument file"),
 )
+
+
+MAIL_TYPES = (MEDIA_TYPES["eml"], MEDIA_TYPES["mbox"])
 
 
 def is_archive(path: Path) -> bool:
@@ -118,6 +142,8 @@ def tell_format(path: Path, name: str) -> str:
         return _readable_zip(_inside_zip(path))
     if b"%PDF-" in head[:1024]:
         return "pdf"
+    if suffix in IMAGE_SUFFIXES and (_image_kind(head) or head.startswith(b"BM")):
+        return "image"
     _refuse_other_kinds(head, suffix)
     if suffix in _BINARY_SUFFIXES:
         raise ParseFailure(
@@ -162,22 +188,22 @@ def _readable_zip(kind: str) -> str:
         raise ParseFailure(
             "failed",
             f"This is {article} {kind}, which Engram does not read",
-            "Export it as PDF or CSV and add that.",
+            "Save it as .docx, .xlsx, .pptx or PDF and add that.",
         )
     return kind
 
 
+def _image_kind(head: bytes) -> str:
+    kind = next((kind for magic, kind in _IMAGES if head.startswith(magic)), "")
+    return "WebP image" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else kind
+
+
 def _refuse_other_kinds(head: bytes, suffix: str) -> None:
-    kind = next((kind for magic, kind in _IMAGES if head.startswith(magic)), None)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WebP image"
+    kind = _image_kind(head)
     if kind:
-        status = "needs_ocr" if suffix in _IMAGE_SUFFIXES else "failed"
-        misnamed = f", although its name ends in {suffix}" if status == "failed" and suffix else ""
+        misnamed = f", although its name ends in {suffix}" if suffix else ""
         raise ParseFailure(
-            status,
-            f"This is a {kind}{misnamed}; it holds no text",
-            "Run text recognition (OCR) on it, for example with OCRmyPDF, and add the result.",
+            "failed", f"This is a {kind}{misnamed}", "Give it the name of an image, and add it again."
         )
     for magic, kind, hint in _OTHERS:
         if head.startswith(magic):
@@ -192,8 +218,21 @@ def _text_format(head: bytes, suffix: str) -> str:
     if start.startswith(b"<?xml"):
         return "html" if re.search(rb"<html[\s>]", start) else "xml"
     by_suffix = _FORMAT_OF_SUFFIX.get(suffix)
-    if by_suffix:
-        return by_suffix
+    if by_suffix in ("eml", "mbox") and not _HEADER_LINE.match(head.lstrip(b"\xef\xbb\xbf\r\n")):
+        raise ParseFailure(
+            "failed",
+            f"The name ends in {suffix}, but the content is no {SUPPORTED[suffix]}",
+            "Save the message again in its mail program, as .eml or PDF.",
+        )
+    return by_suffix or _unnamed_format(head, start)
+
+
+def _unnamed_format(head: bytes, start: bytes) -> str:
+    """The format of text whose suffix says nothing."""
+    if head.startswith(b"From ") and _MAIL_HEADER.search(head):
+        return "mbox"
+    if _HEADER_LINE.match(head) and len(_MAIL_HEADER.findall(head)) > 1:
+        return "eml"
     if re.match(rb"<!doctype\s|<(?:article|pmc-articleset)[\s>]", start):
         return "xml"
     if re.search(rb"^\s*\\documentclass", start, re.MULTILINE):

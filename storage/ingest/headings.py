@@ -20,6 +20,11 @@ _USUAL = frozenset(
     "preface foreword zusammenfassung einleitung résumé".split()
     + ["materials and methods", "related work", "results and discussion", "executive summary"]
 )
+CAPTION = re.compile(
+    r"(?:table|tab\.|figure|fig\.|tableau|tabelle|abbildung|abb\.|cuadro|tabla|figura|tabella|таблица|рис\.)"
+    r"[ \t]*\d",
+    re.IGNORECASE,
+)
 _RANKS = {
     **dict.fromkeys(("part", "book", "title"), 1),
     **dict.fromkeys(("chapter", "kapitel", "chapitre", "capítulo", "capitulo", "глава", "annex"), 2),

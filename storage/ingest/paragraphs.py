@@ -14,6 +14,7 @@ _ITEM = re.compile(r"(?:[•●▪■◦‣∙·*–—-]\s|\(?(?:\d{1,3}|[a-zA-
 _ENDS_SENTENCE = (".", "!", "?", ":", ".”", '."', ".)", "。", "！", "？")
 _CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _GAP = re.compile(r"\S(?: {3,}|\t)\S")
+ROW_MARK = "\x01"  # before a line that is a table's row; cleaned text has no such character
 
 
 def join_lines(pages: list[str]) -> list[str]:
@@ -45,7 +46,7 @@ def _join_page(lines: list[str], seen: frozenset[str]) -> str:
         if not line:
             gap = True
             continue
-        if current and (gap or _starts_anew(last, line, width)):
+        if current and (gap or ROW_MARK in (line[0], last[0]) or _starts_anew(last, line, width)):
             blocks.append("".join(current))
             current = []
         if not current:
@@ -111,6 +112,7 @@ def _space_blocks(blocks: list[str], apart: list[bool]) -> str:
             above = blocks[index - 1]
             short = len(block) < 100 and len(above) < 100
             close = short and not apart[index] and not heading_level(block) and not heading_level(above)
-            pieces.append("\n" if close else "\n\n")
+            rows = block[0] == above[0] == ROW_MARK and not apart[index]
+            pieces.append("\n" if close or rows else "\n\n")
         pieces.append(block)
-    return "".join(pieces)
+    return "".join(pieces).replace(ROW_MARK, "")

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 class ParsedPage:
     """One page; `text` ends with a line feed, so that joined pages are the document's text.
 
+    `confidence` (0 to 1) is that of text recognition, None for text that the file holds as text.
+
     Formats without pages (text, HTML, DOCX and so on) are cut into numbered parts at paragraph ends.
     """
 
     number: int
     text: str
     needs_ocr: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

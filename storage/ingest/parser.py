@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 from storage.ingest.names import sanitize_name
 from storage.ingest.parsed import ParsedDocument, ParsedPage, ParseFailure, ParseLimits
 from storage.ingest.process import Child, ChildDied, ChildTimeout
+from storage.ingest.scans import OCR_LIMITS, can_recognise, needs_ocr, recognised, refuse_scan
 from storage.scratch import scratch_prefix
 
 _FILES_PER_CHILD = 200
+OnPage = Callable[[str, int, int], None]  # name, page, pages
 _DAMAGED = (
     "It is probably damaged. Open it in another program, save it anew or print it to PDF, and add that."
 )
@@ -39,8 +42,10 @@ class Parser:
     Not for use from several threads at once.
     """
 
-    def __init__(self, limits: ParseLimits | None = None) -> None:
+    def __init__(self, limits: ParseLimits | None = None, on_page: OnPage | None = None) -> None:
         self.limits = limits or ParseLimits()
+        self._on_page = on_page
+        self._recogniser: Parser | None = None
         self._folder: Path | None = None
         self._child: Child | None = None
         self._served = 0
@@ -53,19 +58,61 @@ class Parser:
 
     def close(self) -> None:
         """End the child and remove its temporary files."""
+        if self._recogniser is not None:
+            self._recogniser.close()
+            self._recogniser = None
         self._drop_child()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
+    def interrupt(self) -> None:
+        """End the work in hand, from another thread; it then fails."""
+        for parser in (self, self._recogniser):
+            child = parser._child if parser is not None else None
+            if child is not None:
+                child.kill()
+
     def parse(self, path: Path, name: str) -> ParsedDocument:
-        """Parse one file, shown to people as `name`; ParseFailure says why it gave no text."""
-        return _document(self._work("parse", path, name))
+        """Parse one file, shown to people as `name`; ParseFailure says why it gave no text.
+
+        Scanned pages are read by text recognition if that is installed, a page at a time; `on_page` is told
+        of each before it is read and may raise to end it.
+        """
+        document = _document(self._work("parse", path, name))
+        if needs_ocr(document) and can_recognise():
+            count = len(document.pages)
+
+            def recognise(index: int) -> tuple[str, float | None]:
+                if self._on_page is not None:
+                    self._on_page(name, index + 1, count)
+                return self._recognise(path, name, index)
+
+            document = recognised(document, recognise)
+        refuse_scan(document)
+        return document
+
+    def _recognise(self, path: Path, name: str, index: int) -> tuple[str, float | None]:
+        """One page's text and confidence; a page that breaks the recogniser stays unread."""
+        if self._recogniser is None:
+            self._recogniser = Parser(OCR_LIMITS)
+        try:
+            found = self._recogniser._work("recognise", path, name, page=str(index))
+        except ParseFailure:
+            return "", None
+        return str(found["text"]), found["confidence"]
 
     def unpack_zip(self, path: Path, into: Path, name: str | None = None) -> list[Member]:
         """Unpack a ZIP's files into `into` under neutral names; each bad member carries its own error."""
+        return self._members("unpack", path, into, name or path.name)
+
+    def detach(self, path: Path, into: Path, name: str) -> list[Member]:
+        """Take the attachments of an e-mail or mailbox out into `into`, as `unpack_zip` does files."""
+        return self._members("detach", path, into, name)
+
+    def _members(self, work: str, path: Path, into: Path, name: str) -> list[Member]:
         into.mkdir(parents=True, exist_ok=True)
-        found = self._work("unpack", path, name or path.name, into=str(into.resolve()))
+        found = self._work(work, path, name, into=str(into.resolve()))
         return [
             Member(into / item["file"] if item["file"] else None, item["name"], item["error"])
             for item in found

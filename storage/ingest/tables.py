@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 
 _MAX_SPAN = 100
 _DATA = re.compile(r"[-+−–~<>≤≥±]?\s*[$€£¥]?\s*\d[\d.,:/% ()±×x-]*\w{0,3}")
+_NUMBER = re.compile(r"[-+−–~<>≤≥±(]?\s*[$€£¥]?\s*\d[\d.,:/% ()±×–-]*|[-–—−.]|n/?a", re.IGNORECASE)
+_YEAR = re.compile(r"(?:FY ?)?(?:19|20)\d\d")
+_MOST_HEADER_ROWS = 3
 
 
 class TableGrid:
@@ -55,14 +58,43 @@ class TableGrid:
 
     def lines(self) -> Iterator[str]:
         """Yield the rows as lines."""
-        header_rows = self.header_rows
-        if header_rows == 0 and self.columns > 2 and looks_like_header(self.rows):
-            header_rows = 1
+        header_rows = self.header_rows or count_header_rows(self.rows)
         if header_rows == 0 or header_rows == len(self.rows):
             yield from (" | ".join(cell for cell in row if cell) for row in self.rows)
             return
         header = merge_headers(self.rows[:header_rows])
         yield from (row_line(header, row) for row in self.rows[header_rows:])
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is nothing but a number, a range of numbers or a mark for none."""
+    return bool(_NUMBER.fullmatch(text.strip()))
+
+
+def count_header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """How many leading rows name columns: no figures where the rows below have figures; 0 if none do."""
+    columns = max((len(row) for row in rows), default=0)
+    below = rows[(len(rows) + 1) // 2 :]
+    figures = [column for column in range(columns) if _holds_numbers(below, column)]
+    if not figures:
+        return int(columns > 2 and looks_like_header(rows))
+    count = int(_names_years(rows[0]))
+    for row in rows[count:_MOST_HEADER_ROWS]:
+        cells = [row[column] for column in figures if column < len(row)]
+        if not any(cells) or any(is_number(cell) for cell in cells):
+            break
+        count += 1
+    return count if count < len(rows) else 0
+
+
+def _holds_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
+    filled = [row[column] for row in rows if column < len(row) and row[column].strip()]
+    return sum(map(is_number, filled)) > 0.5 * len(filled)
+
+
+def _names_years(row: Sequence[str]) -> bool:
+    later = [cell.strip() for cell in row[1:]]
+    return not is_number(row[0]) and len(later) > 1 and all(map(_YEAR.fullmatch, later))
 
 
 def looks_like_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from storage.ingest.builder import TextBuilder
-from storage.ingest.cleaning import one_line
+from storage.ingest.cleaning import one_line, raised
 from storage.ingest.parsed import ParsedDocument
 from storage.ingest.readers.html_table import CELL_BREAK, OpenTable
 from storage.ingest.readers.source import Source
@@ -142,9 +142,10 @@ class Blocks:
 
     def _end_raised(self, start: int) -> None:
         """Powers keep their meaning: 10<sup>-3</sup> is not 10-3."""
-        raised = "".join(self._text[start:]).strip()
-        if re.fullmatch(r"[-+−–]?\d{1,4}", raised):
-            self._text[start:] = [f"^{raised}"]
+        figure = "".join(self._text[start:]).strip()
+        if re.fullmatch(r"[-+−–]?\d{1,4}", figure):
+            before = "".join(self._text[max(0, start - 3) : start])
+            self._text[start:] = [raised(before, figure)]
 
     def _flush(self, heading: int = 0) -> None:
         """Hand over the text collected so far as one block."""

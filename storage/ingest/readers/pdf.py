@@ -8,13 +8,24 @@ import time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+import pypdfium2
+import pypdfium2.raw
+
 from storage.ingest.builder import TextBuilder
 from storage.ingest.headings import find_headings
 from storage.ingest.paragraphs import join_lines
 from storage.ingest.parsed import ParsedDocument, ParseFailure
-from storage.ingest.readers.pdf_layout import Line, headings_by_size, lines_of, page_lines, spaced
+from storage.ingest.readers.pdf_layout import (
+    Line,
+    headings_by_size,
+    lines_of,
+    page_lines,
+    spaced,
+    with_tables,
+)
 from storage.ingest.readers.pdf_marks import Outline, read_outline, shows_something, title_of
 from storage.ingest.readers.pdf_repair import repair
+from storage.ingest.readers.pdf_tables import page_tables
 from storage.ingest.readers.source import Source
 from storage.ingest.running import Furniture, find_furniture
 
@@ -22,11 +33,12 @@ if TYPE_CHECKING:
     from pypdf import PdfReader
 
 _FEW = 8
+_FEWEST_LINES = 3
 _RESAVE = "Open it in another program, save it anew or print it to PDF, and add that."
 
 
 def read(source: Source) -> ParsedDocument:
-    """Read a PDF; one whose pages are all images fails with the status needs_ocr."""
+    """Read a PDF; pages that are images are marked as in need of OCR."""
     pdf = _Pages(source)
     builder = source.builder(paged=True)
     lines = [pdf.lines(number, builder) for number in range(pdf.count)]
@@ -43,18 +55,7 @@ def read(source: Source) -> ParsedDocument:
     joined = join_lines([furniture.strip(number, text) for number, text in enumerate(texts)])
     for number, text in enumerate(joined):
         _add_page(pdf, builder, number, text, furniture, outline)
-    if pdf.count and all(page.needs_ocr for page in builder.pages):
-        raise ParseFailure("needs_ocr", _all_images(pdf.count), _OCR_HINT)
-    return source.finish(builder)
-
-
-_OCR_HINT = "Run text recognition (OCR) on it, for example with OCRmyPDF, and add the result."
-
-
-def _all_images(count: int) -> str:
-    return (
-        "The page is an image without text" if count == 1 else f"All {count:,} pages are images without text"
-    )
+    return source.finish(builder, scanned=all(page.needs_ocr for page in builder.pages))
 
 
 def _add_page(
@@ -105,7 +106,7 @@ class _Pages:
     def __init__(self, source: Source) -> None:
 
         self._data = source.path.read_bytes()
-        self._pdfium: object | None = None
+        self._pdfium: pypdfium2.PdfDocument | None = None
         self._hurry_at = time.monotonic() + 0.5 * max(0.0, source.deadline - time.monotonic())
         self._hurried = False
         self.unreadable: dict[int, str] = {}
@@ -128,21 +129,29 @@ class _Pages:
             self._hurried = True
         if not self._hurried:
             try:
-                return page_lines(self.reader.pages[number])
+                return self._with_tables(number, page_lines(self.reader.pages[number]))
             except MemoryError:
                 raise
             except Exception as error:  # any page of a damaged file may break pypdf in any way
                 self.unreadable[number] = type(error).__name__
         return lines_of(self._text_by_pdfium(number))
 
-    def _text_by_pdfium(self, number: int) -> str:
-        import pypdfium2
-
+    def _with_tables(self, number: int, lines: list[Line]) -> list[Line]:
+        if sum(bool(line.text.strip()) for line in lines) < _FEWEST_LINES:
+            return lines
         try:
-            if self._pdfium is None:
-                self._pdfium = pypdfium2.PdfDocument(self._data)
-            assert isinstance(self._pdfium, pypdfium2.PdfDocument)
-            text = str(self._pdfium[number].get_textpage().get_text_bounded())
+            return with_tables(lines, page_tables(self._by_pdfium()[number]))
+        except (pypdfium2.PdfiumError, IndexError):
+            return lines
+
+    def _by_pdfium(self) -> pypdfium2.PdfDocument:
+        if self._pdfium is None:
+            self._pdfium = pypdfium2.PdfDocument(self._data)
+        return self._pdfium
+
+    def _text_by_pdfium(self, number: int) -> str:
+        try:
+            text = str(self._by_pdfium()[number].get_textpage().get_text_bounded())
         except (pypdfium2.PdfiumError, IndexError) as error:
             self.unreadable.setdefault(number, str(error)[:100])
             return ""
@@ -197,9 +206,6 @@ def _damaged(error: BaseException) -> ParseFailure:
 
 def _without_encryption(data: bytes) -> bytes:
     """AES needs a cryptography library in pypdf; pdfium has its own and saves the file in the clear."""
-    import pypdfium2
-    import pypdfium2.raw
-
     try:
         document = pypdfium2.PdfDocument(data)
         clear = io.BytesIO()

@@ -25,8 +25,8 @@ class Source:
     def builder(self, paged: bool = False) -> TextBuilder:
         return TextBuilder(self.limits.text_mb, paged)
 
-    def finish(self, builder: TextBuilder) -> ParsedDocument:
-        return builder.build(MEDIA_TYPES[self.kind], self.name)
+    def finish(self, builder: TextBuilder, scanned: bool = False) -> ParsedDocument:
+        return builder.build(MEDIA_TYPES[self.kind], self.name, scanned)
 
     def bytes(self) -> bytes:
         """The file's content, refused when it is larger than any text within the limit can be."""

@@ -11,6 +11,7 @@ from storage.ingest.parsed import ParseFailure, ParseLimits
 
 ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 _SMALL = 10_000_000
+_HEAD = 4096
 
 
 def check_container(path: Path, limits: ParseLimits) -> None:
@@ -19,7 +20,8 @@ def check_container(path: Path, limits: ParseLimits) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            _refuse_entities(archive, members)
+    except (*ZIP_DAMAGE, ValueError) as error:
         raise ParseFailure(
             "failed", f"The file is damaged ({error})", "Download or copy it again."
         ) from error
@@ -35,3 +37,19 @@ def check_container(path: Path, limits: ParseLimits) -> None:
             f"The file expands from {packed / 1e6:,.1f} to {expanded / 1e6:,.0f} MB, as ZIP bombs do",
             "If you trust it, open it in its program and save it as PDF.",
         )
+
+
+def _refuse_entities(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+    """Office files declare no document types; one that does wants to fetch or to expand something."""
+    for member in members:
+        if member.flag_bits & 1 or not member.filename.endswith((".xml", ".rels")):
+            continue
+        if member.filename.startswith(("word/", "xl/", "ppt/")):
+            with archive.open(member) as part:
+                head = part.read(_HEAD).replace(b"\x00", b"")
+            if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
+                raise ParseFailure(
+                    "failed",
+                    "The file declares entities, as files that attack their reader do",
+                    "Do not trust it. If you must read it, save it anew in its program.",
+                )
