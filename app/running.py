@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.answering import OnText, run_ask
 from app.errors import INTERNAL, JobCancelledError, JobStoppedError, describe
+from app.filling import run_matrix
 from app.ingesting import run_ingest
 from app.reading import run_read
 from app.services import Services
@@ -83,6 +84,8 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_read(services, task)
         case "ask":
             return run_ask(services, task, on_text)
+        case "matrix":
+            return run_matrix(services, task)
     raise ValueError(f"unknown kind of job {task.job.kind!r}")
 
 

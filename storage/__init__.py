@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from storage import archives, checkpoints, documents, findings, jobs, metrics, passages, settings
+from storage import (
+    archives,
+    checkpoints,
+    documents,
+    findings,
+    jobs,
+    matrices,
+    metrics,
+    passages,
+    reports,
+    settings,
+)
 from storage.database import Database
 from storage.errors import (
     BusyError,
@@ -16,6 +27,8 @@ from storage.errors import (
 from storage.files import FileStore, sync_folder
 from storage.home import Home
 from storage.jobs import Beat
+from storage.matrix_records import CellData, CellRecord, MatrixDocument, MatrixTable, QuestionData
+from storage.matrix_tables import Matrix, MatrixCell, MatrixQuestion
 from storage.models import (
     Archive,
     Checkpoint,
@@ -25,6 +38,7 @@ from storage.models import (
     Job,
     Page,
     Passage,
+    Report,
     RunMetric,
     Setting,
 )
@@ -34,6 +48,8 @@ __all__ = [
     "Archive",
     "Beat",
     "BusyError",
+    "CellData",
+    "CellRecord",
     "Checkpoint",
     "Citation",
     "CitationData",
@@ -46,11 +62,18 @@ __all__ = [
     "Home",
     "InvalidInputError",
     "Job",
+    "Matrix",
+    "MatrixCell",
+    "MatrixDocument",
+    "MatrixQuestion",
+    "MatrixTable",
     "NotFoundError",
     "Page",
     "Passage",
     "PassageSpan",
     "PassageText",
+    "QuestionData",
+    "Report",
     "RunMetric",
     "SchemaError",
     "Setting",
@@ -62,8 +85,10 @@ __all__ = [
     "documents",
     "findings",
     "jobs",
+    "matrices",
     "metrics",
     "passages",
+    "reports",
     "settings",
     "sync_folder",
     "translated",
