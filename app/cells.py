@@ -2,41 +2,85 @@
 
 Searching is done once a question for all documents: by words and by recall code, every passage competes.
 What is left for each cell is choosing among the sentences of at most three passages, of which the model
-reads the two or three that share most with the question.
+reads the two or three that share the most telling words with the question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from app.recalling import CODE_WEIGHT, as_evidence
+from app.recalling import CODE_WEIGHT
 from app.services import Services
 from storage import CellData, MatrixQuestion, PassageText, documents, passages
-
-if TYPE_CHECKING:
-    from engine.support import Sentence
 
 PASSAGES = 3  # a cell's candidates
 OPENING = 2  # passages of a document in which the search finds nothing
 EVERY = 1_000_000_000
+SAMPLE = 300  # passages that tell how common a word is in the archive
 READ = 3  # sentences the model reads for a cell at most
-NEAR = 0.25  # and only those whose share of the question's words comes this close to the best one's
+NEAR = 0.6  # and only those that share nearly as many telling words as the best one
+PER_EXTRA, PER_HEADING = 0.7, 0.5  # what a template's other words, and words of the heading, count
+FEWEST_TERMS = 3  # a shorter sentence is a heading or a number
 LONGEST = 400  # characters of a sentence shown as the answer; the quote stays whole
+
+# Fitted on tests/bench/matrix.py: see there how many cells come out right.
+INTERCEPT, PER_GAIN, PER_WORD = -4.2, 0.9, 1.6
+
+
+def found_probability(gain: float, shared: float) -> float:
+    """Probability that a sentence answers: `gain` is what reading it adds to the question's mean log
+    likelihood (nats a token), `shared` how many telling words it shares with the question.
+    """
+    return 1.0 / (1.0 + math.exp(-(INTERCEPT + PER_GAIN * gain + PER_WORD * shared)))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A sentence of a passage, and how sure it is that it answers."""
+class Candidate:
+    """A sentence [start, end) of a passage, and how many telling words it shares with the question."""
 
     passage: PassageText
     start: int
     end: int
+    shared: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The sentence chosen, and the probability that it answers."""
+
+    candidate: Candidate
     probability: float
-    relevance: float
+
+
+class Words:
+    """How telling a word is: 0 if every sentence of the archive has it, 1 if none of the sample has."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        from engine.sentences import content_terms, sentence_spans
+
+        self._sentences, self._having = 1, Counter[str]()
+        for text in texts:
+            for start, end in sentence_spans(text):
+                self._sentences += 1
+                self._having.update(set(content_terms(text[start:end])))
+
+    def weigh(self, terms: Iterable[str]) -> float:
+        """The sum over distinct words."""
+        most = math.log(1 + self._sentences)
+        return sum(math.log((1 + self._sentences) / (1 + self._having[term])) for term in set(terms)) / most
+
+    def shared(
+        self, asked: frozenset[str], extra: frozenset[str], heading: frozenset[str], said: set[str]
+    ) -> float:
+        """How many telling words a sentence takes up of a question and of its template's other words."""
+        above = (asked | extra) & heading - said
+        own = self.weigh(asked & said) + PER_EXTRA * self.weigh(extra - asked & said)
+        return own + PER_HEADING * self.weigh(above)
 
 
 class CellReader:
@@ -55,6 +99,9 @@ class CellReader:
         self._passages: dict[int, list[int]] = {}
         for passage_id, document_id in self._owner.items():
             self._passages.setdefault(document_id, []).append(passage_id)
+        step = max(1, len(self._ids) // SAMPLE)
+        with services.database.session() as s:
+            self._words = Words(item.text for item in passages.get_passages(s, self._ids[::step].tolist()))
 
     def answer(self, document_id: int, questions: Sequence[MatrixQuestion]) -> dict[int, CellData]:
         """The cells of one document by question id; at most a few hundred tokens are read for each."""
@@ -71,7 +118,9 @@ class CellReader:
 
     def _candidates(self, column: MatrixQuestion, document_id: int) -> list[int]:
         if column.id not in self._found:
-            self._found[column.id] = self._search(f"{column.question} {column.terms}".strip(), column.question)
+            self._found[column.id] = self._search(
+                f"{column.question} {column.terms}".strip(), column.question
+            )
         own = self._passages.get(document_id, [])
         if len(own) <= PASSAGES:
             return own
@@ -91,9 +140,9 @@ class CellReader:
         first, second = self._by_document(by_words), self._by_document(by_code)
         weights = [1.0, CODE_WEIGHT]
         return {
-            document: [item for item, _ in fuse([first.get(document, []), second.get(document, [])], weights=weights)][
-                :PASSAGES
-            ]
+            document: [
+                item for item, _ in fuse([first.get(document, []), second.get(document, [])], weights=weights)
+            ][:PASSAGES]
             for document in first.keys() | second.keys()
         }
 
@@ -110,27 +159,40 @@ class CellReader:
 
     def _choose(self, column: MatrixQuestion, found: Sequence[PassageText]) -> Choice | None:
         from engine.answering import PER_NAT
-        from engine.refusal import found_probability
-        from engine.support import Asked, SentenceIndex
 
-        index = SentenceIndex(as_evidence(found))
-        listed = index.best_for_question(f"{column.question} {column.terms}", READ)
+        listed = self._listed(column, found)
         if not listed:
             return None
-        listed = [(sentence, fit) for sentence, fit in listed if fit >= listed[0][1] - NEAR]
-        gains = [self._gain(column, found[sentence.rank], sentence) for sentence, _ in listed]
-        best = max(range(len(listed)), key=lambda at: listed[at][1] + PER_NAT * gains[at])
-        sentence = listed[best][0]
-        relevance = index.relevance(sentence, Asked.parse(column.question))
-        probability = found_probability(gains[best], relevance, index.named(column.question))
-        return Choice(found[sentence.rank], sentence.start, sentence.end, probability, relevance)
+        gains = [self._gain(column, candidate) for candidate in listed]
+        best = max(range(len(listed)), key=lambda at: listed[at].shared + PER_NAT * gains[at])
+        return Choice(listed[best], found_probability(gains[best], listed[best].shared))
 
-    def _gain(self, column: MatrixQuestion, passage: PassageText, sentence: Sentence) -> float:
+    def _listed(self, column: MatrixQuestion, found: Sequence[PassageText]) -> list[Candidate]:
+        """The sentences worth the model's reading, those of most shared words first."""
+        from engine.sentences import content_terms, sentence_spans
+
+        asked, extra = frozenset(content_terms(column.question)), frozenset(content_terms(column.terms))
+        listed = []
+        for passage in found:
+            heading = frozenset(content_terms(passage.heading))
+            for start, end in sentence_spans(passage.text):
+                said = set(content_terms(passage.text[start:end]))
+                if len(said) >= FEWEST_TERMS and said - asked:
+                    shared = self._words.shared(asked, extra, heading, said)
+                    listed.append(Candidate(passage, start, end, shared))
+        listed.sort(key=lambda candidate: -candidate.shared)
+        return [candidate for candidate in listed[:READ] if candidate.shared >= listed[0].shared - NEAR]
+
+    def _gain(self, column: MatrixQuestion, candidate: Candidate) -> float:
         """What reading the sentence adds to the question's mean log likelihood (nats a token)."""
         if column.id not in self._alone:
             self._alone[column.id] = self._likelihood("", "", column.question)
-        text = passage.text[sentence.start : sentence.end]
-        return self._likelihood(passage.heading or passage.document, text, column.question) - self._alone[column.id]
+        passage = candidate.passage
+        text = passage.text[candidate.start : candidate.end]
+        return (
+            self._likelihood(passage.heading or passage.document, text, column.question)
+            - self._alone[column.id]
+        )
 
     def _likelihood(self, title: str, text: str, question: str) -> float:
         from engine.evidence import question_likelihood
@@ -143,19 +205,24 @@ class CellReader:
 
 def _cell(s: Session, choice: Choice | None) -> CellData:
     """The chosen sentence at its place in the document, checked once more against the stored text."""
-    from engine.answering import CLEAR, FOUND_NEEDED, SURE
+    from engine.answering import FOUND_NEEDED, SURE
 
     if choice is None or choice.probability < FOUND_NEEDED:
         return CellData("not_found", confidence=None if choice is None else round(1 - choice.probability, 3))
-    passage = choice.passage
-    quote = passage.text[choice.start : choice.end]
-    start, end = passage.start + choice.start, passage.start + choice.end
+    passage, candidate = choice.candidate.passage, choice.candidate
+    quote = passage.text[candidate.start : candidate.end]
+    start, end = passage.start + candidate.start, passage.start + candidate.end
     verified = bool(quote) and documents.document_text(s, passage.document_id, start, end) == quote
-    page = documents.page_at(s, passage.document_id, start).number
-    sure = choice.probability >= SURE and choice.relevance >= CLEAR and verified
-    status = "supported" if sure else "partly_supported"
-    place = {"page": page, "start": start, "end": end, "quote": quote, "verified": verified}
-    return CellData(status, shortened(quote), round(choice.probability, 3), **place)
+    return CellData(
+        "supported" if verified and choice.probability >= SURE else "partly_supported",
+        shortened(quote),
+        round(choice.probability, 3),
+        documents.page_at(s, passage.document_id, start).number,
+        start,
+        end,
+        quote,
+        verified,
+    )
 
 
 def shortened(quote: str) -> str:

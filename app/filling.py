@@ -136,8 +136,10 @@ class Filling:
         self._stretch.begin(reader.tokens_read)
 
 
-def added(before: dict[str, Any], about: dict[str, Any], values: dict[str, Any], cells: int) -> dict[str, Any]:
-    """The run of a matrix after one more stretch: seconds, tokens and cells add up, joules where all are known."""
+def added(
+    before: dict[str, Any], about: dict[str, Any], values: dict[str, Any], cells: int
+) -> dict[str, Any]:
+    """The run of a matrix after one more stretch: all figures add up, joules only where all are known."""
     if not values:
         return {**before, **about}
     joules = values["energy_j"]

@@ -36,7 +36,9 @@ def put(
 ) -> Matrix:
     """The same within a session."""
     if not questions:
-        raise UserError("no_questions", "A matrix needs at least one question.", "Type one, or take a template.")
+        raise UserError(
+            "no_questions", "A matrix needs at least one question.", "Type one, or take a template."
+        )
     for item in questions:
         check_question(item.question)
     chosen = [document.id for document in find_documents(s, archive.id, names)] if names else []
@@ -122,7 +124,9 @@ def parse_lines(text: str) -> list[QuestionData]:
         label, asked = (label.strip(), asked.strip()) if bar else ("", line.strip())
         if asked:
             item = known.get(asked)
-            found.append(QuestionData(asked, label or (item.label if item else ""), item.terms if item else ""))
+            found.append(
+                QuestionData(asked, label or (item.label if item else ""), item.terms if item else "")
+            )
     return found
 
 
@@ -135,7 +139,9 @@ def template_questions(name: str) -> list[QuestionData]:
     """The questions of a template; an unknown name is an error that lists them."""
     found = templates().get(name)
     if found is None:
-        raise UserError("unknown_template", f"There is no template {name!r}.", f"Known: {', '.join(templates())}.")
+        raise UserError(
+            "unknown_template", f"There is no template {name!r}.", f"Known: {', '.join(templates())}."
+        )
     return list(found.questions)
 
 

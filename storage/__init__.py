@@ -42,7 +42,15 @@ from storage.models import (
     RunMetric,
     Setting,
 )
-from storage.records import CitationData, Coverage, PassageSpan, PassageText, StoredFile, WorkerRecord
+from storage.records import (
+    CitationData,
+    Coverage,
+    PassageSpan,
+    PassageText,
+    StoredFile,
+    TextHit,
+    WorkerRecord,
+)
 
 __all__ = [
     "Archive",
@@ -79,6 +87,7 @@ __all__ = [
     "Setting",
     "StorageError",
     "StoredFile",
+    "TextHit",
     "WorkerRecord",
     "archives",
     "checkpoints",

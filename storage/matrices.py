@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.archives import get_archive
@@ -80,7 +80,7 @@ def set_run(s: Session, matrix_id: int, run: dict[str, Any]) -> None:
 def sync_cells(s: Session, matrix_id: int) -> int:
     """Make the cells that are missing for the matrix's documents, pending; returns how many."""
     matrix = get_matrix(s, matrix_id)
-    there = set(s.execute(select(MatrixCell.document_id, MatrixCell.question_id).where(_of(matrix))).tuples())
+    there = {(row.document_id, row.question_id) for row in s.execute(_places(matrix))}
     wanted = s.scalars(select(Document.id).where(_chosen(matrix)).order_by(Document.id)).all()
     missing = [
         {**_EMPTY, "question_id": column.id, "document_id": document_id}
@@ -98,7 +98,9 @@ def load_table(s: Session, matrix_id: int) -> MatrixTable:
     matrix = get_matrix(s, matrix_id)
     place = (Document.id, Document.name, Document.status, Document.error, Document.position)
     rows = s.execute(select(*place).where(_chosen(matrix)).order_by(Document.id))
-    found = tuple(MatrixDocument(row.id, row.name, row.status, row.error, row.position is not None) for row in rows)
+    found = tuple(
+        MatrixDocument(row.id, row.name, row.status, row.error, row.position is not None) for row in rows
+    )
     cells = _cells(s, _of(matrix))
     return MatrixTable(found, {(cell.document_id, cell.question_id): cell for cell in cells})
 
@@ -110,8 +112,12 @@ def pending_cells(s: Session, matrix_id: int) -> list[CellRecord]:
 
 def count_cells(s: Session, matrix_id: int) -> tuple[int, int]:
     """(cells no longer pending, all cells)."""
-    query = select(MatrixCell.status, func.count()).where(_of(get_matrix(s, matrix_id))).group_by(MatrixCell.status)
-    counts = dict(s.execute(query).tuples().all())
+    query = (
+        select(MatrixCell.status, func.count())
+        .where(_of(get_matrix(s, matrix_id)))
+        .group_by(MatrixCell.status)
+    )
+    counts = {row[0]: int(row[1]) for row in s.execute(query)}
     total = sum(counts.values())
     return total - counts.get("pending", 0), total
 
@@ -124,14 +130,25 @@ def get_cell(s: Session, cell_id: int) -> CellRecord:
     return found[0]
 
 
+def matrix_of_cell(s: Session, cell_id: int) -> Matrix:
+    """The matrix that a cell belongs to."""
+    question_id = get_cell(s, cell_id).question_id
+    column = s.get(MatrixQuestion, question_id)
+    return get_matrix(s, column.matrix_id if column is not None else 0)
+
+
 def store_cells(s: Session, answers: Iterable[tuple[int, CellData]], run: dict[str, Any]) -> None:
     """Write the model's answers by cell id; a cell that is gone by now is passed over."""
     now = utc_now()
     for cell_id, data in answers:
         if data.status not in STATUSES:
             raise InvalidInputError("bad_status", f"No such cell status: {data.status!r}.")
-        values = asdict(data) | {name: clean_text(getattr(data, name)) for name in ("answer", "quote", "error")}
-        s.execute(update(MatrixCell).where(MatrixCell.id == cell_id).values(**values, run=run, answered_at=now))
+        values = asdict(data) | {
+            name: clean_text(getattr(data, name)) for name in ("answer", "quote", "error")
+        }
+        s.execute(
+            update(MatrixCell).where(MatrixCell.id == cell_id).values(**values, run=run, answered_at=now)
+        )
 
 
 def ask_again(s: Session, cell_ids: Sequence[int]) -> None:
@@ -157,7 +174,9 @@ def correct_cell(s: Session, cell_id: int, text: str | None) -> None:
 def models_used(s: Session, matrix_id: int) -> list[dict[str, Any]]:
     """The distinct runs (model, fingerprint, device) that answered the cells."""
     query = select(MatrixCell.run).where(_of(get_matrix(s, matrix_id)), MatrixCell.answered_at.is_not(None))
-    found = {tuple(sorted((key, str(value)) for key, value in run.items())): run for run in s.scalars(query) if run}
+    found = {
+        tuple(sorted((key, str(value)) for key, value in run.items())): run for run in s.scalars(query) if run
+    }
     return [found[key] for key in sorted(found)]
 
 
@@ -176,13 +195,17 @@ def add_questions(s: Session, matrix_id: int, questions: Sequence[QuestionData])
     sync_cells(s, matrix_id)
 
 
-def _columns(questions: Sequence[QuestionData], first: int = 0, taken: Sequence[str] = ()) -> list[MatrixQuestion]:
+def _columns(
+    questions: Sequence[QuestionData], first: int = 0, taken: Sequence[str] = ()
+) -> list[MatrixQuestion]:
     columns: list[MatrixQuestion] = []
-    labels = set(taken)
+    labels = {"Document", *taken}  # the first column of every table
     for position, item in enumerate(questions, first):
         asked = clean_line(item.question)
         if not asked:
-            raise InvalidInputError("empty_question", f"Question {position + 1} is empty.", "Type a question.")
+            raise InvalidInputError(
+                "empty_question", f"Question {position + 1} is empty.", "Type a question."
+            )
         label = _free_label(clean_line(item.label) or _shortened(asked), labels)
         labels.add(label)
         terms = clean_line(item.terms)
@@ -213,6 +236,10 @@ def _chosen(matrix: Matrix) -> ColumnElement[bool]:
     return every & Document.id.in_(matrix.documents) if matrix.documents else every
 
 
+def _places(matrix: Matrix) -> Select[tuple[int, int]]:
+    return select(MatrixCell.document_id, MatrixCell.question_id).where(_of(matrix))
+
+
 def _of(matrix: Matrix) -> ColumnElement[bool]:
     return MatrixCell.question_id.in_([column.id for column in matrix.questions])
 
@@ -220,4 +247,4 @@ def _of(matrix: Matrix) -> ColumnElement[bool]:
 def _cells(s: Session, where: ColumnElement[bool]) -> list[CellRecord]:
     columns = [getattr(MatrixCell, name) for name in CellRecord.__dataclass_fields__]
     query = select(*columns).where(where).order_by(MatrixCell.document_id, MatrixCell.question_id)
-    return [CellRecord(*row) for row in s.execute(query).tuples()]
+    return [CellRecord(*row) for row in s.execute(query)]

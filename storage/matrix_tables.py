@@ -25,7 +25,10 @@ class Matrix(Base):
     run: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     questions: Mapped[list[MatrixQuestion]] = relationship(
-        order_by="MatrixQuestion.position", lazy="selectin", passive_deletes=True, cascade="all, delete-orphan"
+        order_by="MatrixQuestion.position",
+        lazy="selectin",
+        passive_deletes=True,
+        cascade="all, delete-orphan",
     )
 
 

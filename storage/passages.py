@@ -95,8 +95,8 @@ def load_codes(
 def passage_documents(s: Session, archive_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Ids [N] of an archive's passages, document by document in order, and the document [N] of each."""
     query = select(Passage.id, Passage.document_id).where(Passage.archive_id == archive_id)
-    rows = s.execute(query.order_by(Passage.document_id, Passage.ordinal)).tuples().all()
-    pairs = np.array(rows, np.int64).reshape(-1, 2)
+    rows = s.execute(query.order_by(Passage.document_id, Passage.ordinal))
+    pairs = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 

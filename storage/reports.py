@@ -18,7 +18,9 @@ MAX_TITLE = 200
 def create_report(s: Session, archive_id: int, title: str, findings: Sequence[int] = ()) -> Report:
     """Make a report of these findings, in this order."""
     get_archive(s, archive_id)
-    report = Report(archive_id=archive_id, title=_title(title), introduction="", findings=list(dict.fromkeys(findings)))
+    report = Report(
+        archive_id=archive_id, title=_title(title), introduction="", findings=list(dict.fromkeys(findings))
+    )
     s.add(report)
     s.flush()
     return report
@@ -95,5 +97,7 @@ def delete_report(s: Session, report_id: int) -> None:
 def _title(title: str) -> str:
     cleaned = clean_line(title)
     if not cleaned or len(cleaned) > MAX_TITLE:
-        raise InvalidInputError("bad_title", f"A report's title has 1 to {MAX_TITLE} characters.", "Type a title.")
+        raise InvalidInputError(
+            "bad_title", f"A report's title has 1 to {MAX_TITLE} characters.", "Type a title."
+        )
     return cleaned

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ def judge(services: Services, matrix_id: int, planted: list[dict[str, str]]) -> 
                 refused[column.label].append(cell.status == "not_found")
     both = {label: (share(present[label]), share(refused[label])) for label in present}
     return {
-        "right_where_stated": share(sum(present.values(), [])),
-        "not_found_where_absent": share(sum(refused.values(), [])),
+        "right_where_stated": share([*chain(*present.values())]),
+        "not_found_where_absent": share([*chain(*refused.values())]),
         "by_question": {label: {"right": a, "not_found": b} for label, (a, b) in both.items()},
         "quotes_verified": [verified, cited],
     }
@@ -119,7 +120,9 @@ def share(values: list[bool]) -> float | None:
     return round(statistics.mean(values), 3) if values else None
 
 
-def prepare(services: Services, name: str, options: argparse.Namespace) -> tuple[Archive, list[dict[str, str]]]:
+def prepare(
+    services: Services, name: str, options: argparse.Namespace
+) -> tuple[Archive, list[dict[str, str]]]:
     """The archive of agreements, read; kept in HOME for the next run."""
     with tempfile.TemporaryDirectory() as folder:
         planted = write_agreements(Path(folder), options.documents, options.words)
