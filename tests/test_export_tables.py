@@ -58,7 +58,7 @@ def test_sheets_hold_findings_quotes_sources_coverage_provenance(tmp_path: Path)
     assert about["Energy"] == "41.3 J (RAPL package-0)"
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", " =1", "＝1", "\r=1", "\x00=1"])
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", " =1", "＝1", "\r=1"])
 def test_what_begins_like_a_formula_is_defused(evil: str) -> None:
     assert str(defused(evil)).startswith("'")
 

@@ -23,11 +23,16 @@ def render(report: Report) -> str:
 
 def escape(text: str) -> str:
     """One line of text that Markdown shows as it is: no formatting, HTML, link or list comes of it."""
+    line = _inline(text)
+    return _LINE_START.sub(lambda match: match[0] + "\\" if match[0].isdigit() else "\\" + match[0], line)
+
+
+def _inline(text: str) -> str:
+    """The same where it does not begin a line."""
     line = " ".join(_clean(text).split())
     line = re.sub(r"[&<>]", lambda match: _HTML[match[0]], line)
     line = _SPECIAL.sub(r"\\\g<0>", line)
-    line = _LINK.sub(r"\\\g<0>", line)
-    return _LINE_START.sub(lambda match: match[0] + "\\" if match[0].isdigit() else "\\" + match[0], line)
+    return _LINK.sub(r"\\\g<0>", line)
 
 
 def _block(block: blocks.Block) -> str:
@@ -35,7 +40,7 @@ def _block(block: blocks.Block) -> str:
         case blocks.Title(text):
             return f"# {escape(text)}"
         case blocks.Heading(level, text):
-            return f"{'#' * (level + 1)} {escape(text)}"
+            return f"{'#' * (level + 1)} {_inline(text)}"
         case blocks.Text(pieces, muted):
             text = _paragraphs("".join(piece for piece, _ in pieces))
             return f"*{text}*" if muted else text
