@@ -22,19 +22,24 @@ PASSAGES = 3  # a cell's candidates
 OPENING = 2  # passages of a document in which the search finds nothing
 EVERY = 1_000_000_000
 SAMPLE = 300  # passages that tell how common a word is in the archive
+ORDINARY = (
+    5  # sentences of the sample that tell how likely a question is after a sentence about something else
+)
 READ = 3  # sentences the model reads for a cell at most
 NEAR = 0.6  # and only those that share nearly as many telling words as the best one
 PER_EXTRA, PER_HEADING = 0.7, 0.5  # what a template's other words, and words of the heading, count
 FEWEST_TERMS = 3  # a shorter sentence is a heading or a number
 LONGEST = 400  # characters of a sentence shown as the answer; the quote stays whole
 
-# Fitted on tests/bench/matrix.py: see there how many cells come out right.
-INTERCEPT, PER_GAIN, PER_WORD = -4.2, 0.9, 1.6
+# Chosen by looking at 60 cells of tests/bench/matrix.py; its result says how many cells come out right.
+INTERCEPT, PER_GAIN, PER_WORD = -2.0, 0.8, 4.5
+# Words for the document itself: each of its sentences is about the agreement, the study.
+ITSELF = "agreement contract document study trial paper article report text file"
 
 
 def found_probability(gain: float, shared: float) -> float:
-    """Probability that a sentence answers: `gain` is what reading it adds to the question's mean log
-    likelihood (nats a token), `shared` how many telling words it shares with the question.
+    """Probability that a sentence answers: `gain` is how much likelier it makes the question than ordinary
+    sentences do (nats a token), `shared` how many telling words it shares with the question.
     """
     return 1.0 / (1.0 + math.exp(-(INTERCEPT + PER_GAIN * gain + PER_WORD * shared)))
 
@@ -64,15 +69,21 @@ class Words:
         from engine.sentences import content_terms, sentence_spans
 
         self._sentences, self._having = 1, Counter[str]()
-        for text in texts:
-            for start, end in sentence_spans(text):
-                self._sentences += 1
-                self._having.update(set(content_terms(text[start:end])))
+        self._itself = frozenset(content_terms(ITSELF))
+        listed = [text[start:end] for text in texts for start, end in sentence_spans(text)]
+        usual = []
+        for sentence in listed:
+            said = set(content_terms(sentence))
+            self._sentences += 1
+            self._having.update(said)
+            usual += [sentence] if len(said) >= FEWEST_TERMS else []
+        self.ordinary = usual[:: max(1, len(usual) // ORDINARY)][:ORDINARY]
 
     def weigh(self, terms: Iterable[str]) -> float:
         """The sum over distinct words."""
         most = math.log(1 + self._sentences)
-        return sum(math.log((1 + self._sentences) / (1 + self._having[term])) for term in set(terms)) / most
+        telling = set(terms) - self._itself
+        return sum(math.log((1 + self._sentences) / (1 + self._having[term])) for term in telling) / most
 
     def shared(
         self, asked: frozenset[str], extra: frozenset[str], heading: frozenset[str], said: set[str]
@@ -90,7 +101,7 @@ class CellReader:
         self._services = services
         self._archive_id = archive_id
         self._found: dict[int, dict[int, list[int]]] = {}
-        self._alone: dict[int, float] = {}
+        self._usual: dict[int, float] = {}
         self.tokens_read = 0
         with services.database.session() as s:
             self._ids, owners = passages.passage_documents(s, archive_id)
@@ -184,15 +195,17 @@ class CellReader:
         return [candidate for candidate in listed[:READ] if candidate.shared >= listed[0].shared - NEAR]
 
     def _gain(self, column: MatrixQuestion, candidate: Candidate) -> float:
-        """What reading the sentence adds to the question's mean log likelihood (nats a token)."""
-        if column.id not in self._alone:
-            self._alone[column.id] = self._likelihood("", "", column.question)
+        """How much likelier (nats a token) the sentence makes the question than ordinary sentences do."""
         passage = candidate.passage
         text = passage.text[candidate.start : candidate.end]
-        return (
-            self._likelihood(passage.heading or passage.document, text, column.question)
-            - self._alone[column.id]
-        )
+        likelihood = self._likelihood(passage.heading or passage.document, text, column.question)
+        return likelihood - self._usual_likelihood(column)
+
+    def _usual_likelihood(self, column: MatrixQuestion) -> float:
+        if column.id not in self._usual:
+            values = [self._likelihood("", text, column.question) for text in self._words.ordinary]
+            self._usual[column.id] = sum(values) / max(1, len(values))
+        return self._usual[column.id]
 
     def _likelihood(self, title: str, text: str, question: str) -> float:
         from engine.evidence import question_likelihood

@@ -24,7 +24,7 @@ Engram reads a whole archive of documents and answers with quotes you can check.
 python3 start.py                  set up what is missing, then open Engram in the browser (Ctrl-C stops it)
 python3 start.py setup            set up the environment (.venv) and the default model, nothing more
 python3 start.py test [...]       set up the test packages and run the tests; [...] goes to pytest
-python3 start.py COMMAND [...]    run a command: serve worker devices models archives ingest ask export ...
+python3 start.py COMMAND [...]    one of: serve worker devices models archives ingest ask matrix export ...
 python3 start.py COMMAND --help   what a command takes
 
 options, before the command:

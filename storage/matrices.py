@@ -236,7 +236,7 @@ def _chosen(matrix: Matrix) -> ColumnElement[bool]:
     return every & Document.id.in_(matrix.documents) if matrix.documents else every
 
 
-def _places(matrix: Matrix) -> Select[tuple[int, int]]:
+def _places(matrix: Matrix) -> Select[Any]:
     return select(MatrixCell.document_id, MatrixCell.question_id).where(_of(matrix))
 
 

@@ -71,7 +71,7 @@ def test_without_an_archive_it_leads_to_the_library() -> None:
 def test_the_first_matrix_is_made_from_a_template(seeds: Seeds, archive: Archive) -> None:
     page = open_page("matrix")
     assert "one row a document" in words_of(page)
-    page.button_group[0].set_value(["contracts"]).run()
+    page.button_group[0].set_value("contracts").run()
     assert "Governing law | Which law governs this agreement?" in page.text_area[0].value
     press(page, "Make the matrix")
     assert not page.exception

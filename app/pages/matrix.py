@@ -13,7 +13,7 @@ from storage import Archive, Matrix
 
 BUSY_S = 2.0
 ROW_PX, MAX_ROWS_SHOWN = 35, 16
-NAME_PX, ANSWER_PX = 250, 260
+NAME_PX, ANSWER_PX = 200, 210
 
 
 def nothing_yet() -> None:

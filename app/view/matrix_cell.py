@@ -3,15 +3,16 @@
 import streamlit as st
 
 from app import matrix as service
-from app.view.answer import chip, source_html
-from app.view.cited import load_cited
+from app.view.answer import source_html
+from app.view.cited import CitedPage, load_cited
 from app.view.frame import guarded, services
-from app.view.matrix_data import Held, status_of
+from app.view.matrix_data import STATUS, Held, status_of
 from app.view.viewer import draw_viewer
 from app.view.words import ago, plain, safe
 from storage import CellRecord, Citation, MatrixDocument, MatrixQuestion
 
 OPENED = "matrix_cell"
+COLOURS = {"supported": "eg-good", "partly_supported": "eg-warn", "failed": "eg-bad"}
 
 
 def draw_cell(held: Held, cell: CellRecord) -> None:
@@ -41,7 +42,7 @@ def as_citation(cell: CellRecord, document: MatrixDocument) -> Citation | None:
     return Citation(number=1, **place, **span)
 
 
-def _load(citation: Citation):  # type: ignore[no-untyped-def]
+def _load(citation: Citation) -> CitedPage | None:
     with services().database.session() as s:
         return load_cited(s, services().files, citation)
 
@@ -57,6 +58,14 @@ def _head(cell: CellRecord, document: MatrixDocument, column: MatrixQuestion) ->
         f'<div class="eg-question">{safe(column.question)}</div>'
         f'<div class="eg-meta">{chip(status_of(cell))}{said}</div>'
     )
+
+
+def chip(status: str) -> str:
+    """The status as HTML; an answer speaks for its document alone."""
+    mark, words = STATUS.get(status, ("", status))
+    mark = mark or "✓"
+    colour = COLOURS.get(status, "eg-plain")
+    return f'<span class="eg-chip {colour}"><span aria-hidden="true">{mark}</span>{safe(words)}</span>'
 
 
 def _close() -> None:
