@@ -20,12 +20,17 @@ from storage import (
     Matrix,
     MatrixDocument,
     NotFoundError,
+    jobs,
     matrices,
     metrics,
 )
 
 KEEP_S = 10.0  # how often the run's figures are written beside the cells
 WAITING = ("queued", "parsing")
+UNCODED = ("parsed", "reading")  # searchable by words already, by recall code only once read
+READING = ("ingest", "read")
+LATER = -1  # the priority of a job that comes after all reading
+LOOK_S = 1.0
 UNREAD = {"needs_ocr": "images without text, needs OCR", "skipped": "there is no text in it"}
 
 
@@ -36,9 +41,11 @@ def run_matrix(services: Services, task: Task) -> dict[str, Any]:
         with services.database.session() as s:
             matrix = matrices.get_matrix(s, matrix_id)
             matrices.sync_cells(s, matrix_id)
-    except NotFoundError:  # deleted while it waited
-        return {}
-    return Filling(services, task, matrix).run()
+        return Filling(services, task, matrix).run()
+    except NotFoundError as error:
+        if error.code != "unknown_matrix":
+            raise
+        return {}  # deleted while it waited or was being filled
 
 
 class Filling:
@@ -61,7 +68,10 @@ class Filling:
         self._kept_at = time.monotonic()
 
     def run(self) -> dict[str, Any]:
-        """Go on until nothing is pending; cells of documents still to be parsed are left as they are."""
+        """Go on until nothing is pending; what is still to be read is left to a job after the reading."""
+        while self._task.job.payload.get("after_reading") and self._reading("running"):
+            self._task.between()
+            time.sleep(LOOK_S)
         try:
             self._task.progress(0, 0, "cells", "searching every passage", at_once=True)
             reader = CellReader(self._services, self._matrix.archive_id)
@@ -72,19 +82,33 @@ class Filling:
             self._keep(reader)
         finally:
             self._stretch.close()
+        if self._reading("queued", "running"):
+            payload = {"matrix_id": self._matrix.id, "after_reading": True}
+            with self._services.database.session() as s:
+                jobs.enqueue(s, self._task.job.kind, self._matrix.archive_id, payload, LATER, once=True)
         with self._services.database.session() as s:
             done, total = matrices.count_cells(s, self._matrix.id)
         self._task.progress(done, total, "cells", "filled", at_once=True)
         return {"answered": self._done, "pending": total - done, "tokens": reader.tokens_read}
+
+    def _reading(self, *statuses: str) -> bool:
+        """Whether the archive is being read, or is about to be."""
+        with self._services.database.session() as s:
+            active = jobs.list_jobs(s, self._matrix.archive_id, active=True)
+        return any(job.kind in READING and job.status in statuses for job in active)
 
     def _waiting(self) -> Iterator[tuple[MatrixDocument, list[CellRecord]]]:
         """Documents with their pending cells; cells asked again meanwhile come in another round."""
         seen: set[int] = set()
         while True:
             with self._services.database.session() as s:
+                self._matrix = matrices.get_matrix(s, self._matrix.id)  # questions may have been added
                 rows = {row.id: row for row in matrices.load_table(s, self._matrix.id).documents}
                 pending = matrices.pending_cells(s, self._matrix.id)
-            ready = [cell for cell in pending if _can_be_read(rows.get(cell.document_id))]
+            not_yet = WAITING + UNCODED if self._reading("queued", "running") else WAITING
+            ready = [
+                c for c in pending if c.document_id in rows and rows[c.document_id].status not in not_yet
+            ]
             new = [cell for cell in ready if cell.id not in seen]
             if not new:
                 return
@@ -152,7 +176,3 @@ def added(
         "energy_j": before.get("energy_j", 0.0) + joules if known else None,
         "power_source": values["power_source"],
     }
-
-
-def _can_be_read(document: MatrixDocument | None) -> bool:
-    return document is not None and document.status not in WAITING

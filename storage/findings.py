@@ -92,8 +92,10 @@ def annotate_finding(s: Session, finding_id: int, note: str, tags: Sequence[str]
     """Keep a person's note and tags beside a finding; tags of the same letters are one."""
     finding = get_finding(s, finding_id)
     finding.note = clean_text(note).strip()
-    named = {clean_line(tag)[:MAX_TAG].casefold(): clean_line(tag)[:MAX_TAG] for tag in reversed(tags)}
-    finding.tags = [named[key] for key in reversed(named) if key]
+    named: dict[str, str] = {}
+    for tag in (clean_line(tag)[:MAX_TAG] for tag in tags):
+        named.setdefault(tag.casefold(), tag)
+    finding.tags = [tag for tag in named.values() if tag]
     s.flush()
     return finding
 

@@ -11,7 +11,7 @@ from storage.errors import NotFoundError
 from storage.models import Document, Page
 from storage.records import TextHit
 
-_AROUND = 60  # characters shown each side of a hit
+_AROUND = 40  # characters shown each side of a hit
 
 
 def clean_text(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_home import by_name
+from app_home import by_name, write_files
 from matrix_home import FILES, NOTICE, TERM, archive, cells_of, fill, services
 
 from app import cells, filling, library, matrix
@@ -135,6 +135,21 @@ def test_one_failing_document_leaves_the_others(
     matrix.fill(services, made.id)
     Worker(services).run_until_idle()
     assert cells_of(services, made)["elm.txt", "Term"].status != "failed"
+
+
+def test_a_matrix_made_before_the_reading_is_filled_after_it(services: Services, tmp_path: Path) -> None:
+    fresh = library.create_archive(services, "Fresh")
+    library.add_files(services, fresh, [write_files(tmp_path / "in", FILES)])
+    made = fill(services, fresh)
+    found = cells_of(services, made)
+    assert len(found) == 6
+    assert "pending" not in {cell.status for cell in found.values()}
+    with services.database.session() as s:
+        kinds = [job.kind for job in jobs.list_jobs(s, fresh.id)][::-1]
+        statuses = {job.status for job in jobs.list_jobs(s, fresh.id)}
+    assert kinds[-1] == "matrix"
+    assert kinds.index("read") < len(kinds) - 1
+    assert statuses == {"done"}
 
 
 def test_a_deleted_matrix_stops_its_job(services: Services, archive: Archive) -> None:

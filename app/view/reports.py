@@ -95,13 +95,13 @@ def _row(report: Report, finding: Finding, number: int, *, last: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"report_row_{name}"):
         st.markdown(f"{number}\\. {plain(finding.question)}", width="stretch")
         for words, icon, step, off in (
-            ("Move up", ":material/arrow_upward:", -1, number == 1),
-            ("Move down", ":material/arrow_downward:", 1, last),
+            ("Up", ":material/arrow_upward:", -1, number == 1),
+            ("Down", ":material/arrow_downward:", 1, last),
         ):
-            if st.button("", key=f"move_{step}_{name}", icon=icon, help=words, disabled=off, type="tertiary"):
+            if st.button(words, key=f"move_{step}_{name}", icon=icon, disabled=off, type="tertiary"):
                 _act(reports.move_in_report, report.id, finding.id, step)
                 _keep(report)
-        if st.button("", key=f"drop_{name}", icon=":material/close:", help="Take out", type="tertiary"):
+        if st.button("Take out", key=f"drop_{name}", icon=":material/close:", type="tertiary"):
             _act(reports.remove_from_report, report.id, finding.id)
             _keep(report)
 

@@ -13,7 +13,7 @@ from app.view.words import count, plain
 from storage import TextHit, documents
 
 HITS = 100  # looked for
-LISTED = 12  # shown at once
+LISTED = 8  # shown at once
 WORDS = 200
 
 
@@ -74,8 +74,8 @@ def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: N
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"viewer_tools_{key}"):
         if around.previous is not None or around.following is not None:
-            _arrow("Previous citation", ":material/skip_previous:", f"before_{key}", around.previous)
-            _arrow("Next citation", ":material/skip_next:", f"after_{key}", around.following)
+            _step("Previous citation", ":material/skip_previous:", f"before_{key}", around.previous)
+            _step("Next citation", ":material/skip_next:", f"after_{key}", around.following)
         last = max(cited.pages, 1)
         if last > 1:
             here = shown.number
@@ -83,7 +83,7 @@ def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: N
                 ((lambda: turn(here - 1)) if here > 1 else None),
                 ((lambda: turn(here + 1)) if here < last else None),
             )
-            _arrow("Previous page", ":material/chevron_left:", f"left_{key}", before)
+            _step("Previous page", ":material/chevron_left:", f"left_{key}", before)
             st.number_input(
                 f"Page of {count(last)}",
                 1,
@@ -93,14 +93,14 @@ def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: N
                 width=120,
                 on_change=typed,
             )
-            _arrow("Next page", ":material/chevron_right:", f"right_{key}", after)
+            _step("Next page", ":material/chevron_right:", f"right_{key}", after)
         if place.hit is not None or shown.number != cited.number:
             st.button("Back to the quote", key=f"back_{key}", icon=":material/format_quote:", on_click=back)
         _original(cited, key)
 
 
-def _arrow(words: str, icon: str, key: str, go: Callable[[], None] | None) -> None:
-    st.button("", key=key, icon=icon, help=words, on_click=go, disabled=go is None)
+def _step(words: str, icon: str, key: str, go: Callable[[], None] | None) -> None:
+    st.button(words, key=key, icon=icon, type="tertiary", on_click=go, disabled=go is None)
 
 
 def _original(cited: CitedPage, key: str) -> None:
