@@ -146,9 +146,8 @@ def store_cells(s: Session, answers: Iterable[tuple[int, CellData]], run: dict[s
         values = asdict(data) | {
             name: clean_text(getattr(data, name)) for name in ("answer", "quote", "error")
         }
-        s.execute(
-            update(MatrixCell).where(MatrixCell.id == cell_id).values(**values, run=run, answered_at=now)
-        )
+        one = update(MatrixCell).where(MatrixCell.id == cell_id).values(**values, run=run, answered_at=now)
+        s.execute(one.execution_options(synchronize_session=False))
 
 
 def ask_again(s: Session, cell_ids: Sequence[int]) -> None:
