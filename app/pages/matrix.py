@@ -77,7 +77,7 @@ def first_matrix(archive: Archive) -> None:
     matrix_form.draw_form(archive, "first")
 
 
-def work(matrix: Matrix, archive: Archive, busy: bool) -> None:
+def work(matrix: Matrix, busy: bool) -> None:
     """Progress and table; drawn again by themselves while the matrix is being filled."""
 
     @st.fragment(run_every=BUSY_S if busy else None)
@@ -137,9 +137,8 @@ def table(held: matrix_data.Held) -> None:
         st.rerun()
 
 
-def opened(matrix: Matrix) -> None:
+def opened(held: matrix_data.Held) -> None:
     """The cell in hand, in full."""
-    held = matrix_data.load(matrix.id)
     wanted = st.session_state.get(OPENED)
     cell = next((cell for cell in held.table.cells.values() if cell.id == wanted), None)
     if cell is not None:
@@ -169,7 +168,7 @@ with frame.guarded():
             held = matrix_data.load(matrix.id)
             busy = bool(held.active)
             sidebar.draw_missing_worker(waiting=busy)
-            work(matrix, archive, busy)
+            work(matrix, busy)
             draw_exports(held, archive)
-            opened(matrix)
+            opened(held)
         matrix_form.draw_dialog(archive, matrix)

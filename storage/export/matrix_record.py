@@ -55,7 +55,9 @@ class MatrixRecord:
 
     def provenance_rows(self) -> list[tuple[str, str]]:
         """What the answers were made with and what they cost; energy always with its source."""
-        rows = [("Archive", self.archive), ("Exported", wording.moment(utc_now()))]
+        ready = sum(row.status == "ready" for row in self.table.documents)
+        state = f"{ready:,} of {len(self.table.documents):,} documents read"
+        rows = [("Archive", self.archive), ("Archive state", state), ("Exported", wording.moment(utc_now()))]
         for model in self.models:
             words = [
                 f"{model.get('model')}",

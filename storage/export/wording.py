@@ -80,6 +80,7 @@ def provenance_rows(finding: FindingRecord) -> list[tuple[str, str]]:
     source = run.get("power_source")
     rows = [
         ("Archive", finding.archive),
+        ("Archive state", _state(finding.context)),
         ("Asked", moment(finding.asked_at)),
         ("Answered", moment(finding.finished_at)),
         ("Model", str(run.get("model") or "")),
@@ -114,6 +115,14 @@ def page_list(pages: list[int]) -> str:
 def moment(value: datetime | None) -> str:
     """A time as people write it, in UTC."""
     return "" if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _state(context: dict[str, Any]) -> str:
+    """How far the archive had been read when the answer was given."""
+    read, total = context.get("tokens_read"), context.get("tokens_total")
+    if read is None or total is None:
+        return ""
+    return f"{read:,} of {_number(total, 'token')} read, {_number(context.get('documents') or 0, 'document')}"
 
 
 def _number(count: int, noun: str) -> str:
