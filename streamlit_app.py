@@ -10,6 +10,7 @@ ASSETS = Path(__file__).resolve().parent / "assets"
 PAGES = (
     st.Page("app/pages/library.py", title="Library", icon=":material/library_books:", default=True),
     st.Page("app/pages/ask.py", title="Ask", icon=":material/forum:", url_path="ask"),
+    st.Page("app/pages/matrix.py", title="Matrix", icon=":material/table_view:", url_path="matrix"),
     st.Page("app/pages/findings.py", title="Findings", icon=":material/fact_check:", url_path="findings"),
     st.Page("app/pages/machine.py", title="Engine", icon=":material/memory:", url_path="engine"),
 )

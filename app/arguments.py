@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _archives(add("archives", "List archives; make, change, show, back up or restore one."))
     _ingest(add("ingest", "Add files and folders to an archive, which is made if it is new, and read them."))
     _ask(add("ask", "Ask an archive a question, or a file of questions."))
+    _matrix(add("matrix", "Put questions to every document of an archive and write the table."))
     _export(add("export", "Write an archive's findings to a file."))
     return parser
 
@@ -196,13 +197,37 @@ def _ask(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _matrix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument(
+        "--questions", metavar="FILE", help="one a line, or JSON or JSONL of texts or objects"
+    )
+    parser.add_argument(
+        "--template", metavar="FIELD", help="questions of a field: contracts, clinical, physics"
+    )
+    parser.add_argument(
+        "--document",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only this document; may be repeated",
+    )
+    parser.add_argument("--title", default="", help="name of the matrix on the page")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        required=True,
+        help="file to write; its ending tells the format: .csv .xlsx .json; run again to go on",
+    )
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument(
         "--out",
         metavar="FILE",
         required=True,
-        help="file to write; its ending tells the format: .md .docx .json",
+        help="file to write; its ending tells the format: .md .docx .pdf .html .json .csv .xlsx",
     )
     parser.add_argument(
         "--finding",

@@ -108,7 +108,8 @@ class _Intake:
             self._refuse(f"{mail.name}/attachments", ParseFailure("skipped", deep))
             return
         path = self._services.files.path(mail.sha256)
-        with tempfile.TemporaryDirectory(prefix=scratch_prefix("mail", os.getpid())) as folder, Parser() as parser:
+        prefix = scratch_prefix("mail", os.getpid())
+        with tempfile.TemporaryDirectory(prefix=prefix) as folder, Parser() as parser:
             try:
                 members = parser.detach(path, Path(folder), mail.name)
             except ParseFailure as failure:

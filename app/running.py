@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.answering import OnText, run_ask
 from app.errors import INTERNAL, JobCancelledError, JobStoppedError, describe
+from app.filling import run_matrix
 from app.ingesting import run_ingest
 from app.installing import run_model
 from app.keeping import run_backup, run_duplicates, run_restore
@@ -93,6 +94,8 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_restore(services, task)
         case "duplicates":
             return run_duplicates(services, task)
+        case "matrix":
+            return run_matrix(services, task)
     raise ValueError(f"unknown kind of job {task.job.kind!r}")
 
 

@@ -25,7 +25,7 @@ python3 start.py                  set up what is missing, then open Engram in th
 python3 start.py setup            set up the environment (.venv) and the default model, nothing more
 python3 start.py setup --ocr      the same with text recognition for scanned pages (about 120 MB more)
 python3 start.py test [...]       set up the test packages and run the tests; [...] goes to pytest
-python3 start.py COMMAND [...]    run a command: serve worker devices models archives ingest ask export ...
+python3 start.py COMMAND [...]    one of: serve worker devices models archives ingest ask matrix export ...
 python3 start.py COMMAND --help   what a command takes
 
 options, before the command:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from storage import archives, checkpoints, documents, findings, jobs, metrics, passages, recognised, settings
+from storage import (
+    archives,
+    checkpoints,
+    documents,
+    findings,
+    jobs,
+    matrices,
+    metrics,
+    passages,
+    recognised,
+    reports,
+    settings,
+)
 from storage.database import Database
 from storage.errors import (
     BusyError,
@@ -16,6 +28,8 @@ from storage.errors import (
 from storage.files import FileStore, sync_folder
 from storage.home import Home
 from storage.jobs import Beat
+from storage.matrix_records import CellData, CellRecord, MatrixDocument, MatrixTable, QuestionData
+from storage.matrix_tables import Matrix, MatrixCell, MatrixQuestion
 from storage.models import (
     Archive,
     Checkpoint,
@@ -25,15 +39,26 @@ from storage.models import (
     Job,
     Page,
     Passage,
+    Report,
     RunMetric,
     Setting,
 )
-from storage.records import CitationData, Coverage, PassageSpan, PassageText, StoredFile, WorkerRecord
+from storage.records import (
+    CitationData,
+    Coverage,
+    PassageSpan,
+    PassageText,
+    StoredFile,
+    TextHit,
+    WorkerRecord,
+)
 
 __all__ = [
     "Archive",
     "Beat",
     "BusyError",
+    "CellData",
+    "CellRecord",
     "Checkpoint",
     "Citation",
     "CitationData",
@@ -46,25 +71,35 @@ __all__ = [
     "Home",
     "InvalidInputError",
     "Job",
+    "Matrix",
+    "MatrixCell",
+    "MatrixDocument",
+    "MatrixQuestion",
+    "MatrixTable",
     "NotFoundError",
     "Page",
     "Passage",
     "PassageSpan",
     "PassageText",
+    "QuestionData",
+    "Report",
     "RunMetric",
     "SchemaError",
     "Setting",
     "StorageError",
     "StoredFile",
+    "TextHit",
     "WorkerRecord",
     "archives",
     "checkpoints",
     "documents",
     "findings",
     "jobs",
+    "matrices",
     "metrics",
     "passages",
     "recognised",
+    "reports",
     "settings",
     "sync_folder",
     "translated",

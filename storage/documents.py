@@ -17,7 +17,15 @@ from storage.models import Document, Page, Passage
 from storage.passages import insert_passages
 from storage.records import PassageSpan
 from storage.tags import tag_documents
-from storage.texts import clean_line, clean_text, document_text, list_pages, page_at
+from storage.texts import (
+    clean_line,
+    clean_text,
+    document_text,
+    find_in_document,
+    list_pages,
+    page_at,
+    page_numbered,
+)
 
 if TYPE_CHECKING:
     from storage.ingest.parsed import ParsedDocument
@@ -29,11 +37,13 @@ __all__ = [
     "document_text",
     "fail_document",
     "find_documents",
+    "find_in_document",
     "get_document",
     "list_documents",
     "list_pages",
     "mark_unread",
     "page_at",
+    "page_numbered",
     "reading_order",
     "remove_document",
     "requeue_document",

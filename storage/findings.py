@@ -13,9 +13,10 @@ from storage.columns import utc_now
 from storage.errors import InvalidInputError, NotFoundError
 from storage.models import Citation, Document, Finding
 from storage.records import CitationData
-from storage.texts import clean_text
+from storage.texts import clean_line, clean_text
 
 STATUSES = ("running", "supported", "partly_supported", "not_found", "failed", "cancelled")
+MAX_TAG = 60
 _FIELDS = {"job_id", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
 
 
@@ -85,6 +86,24 @@ def update_finding(s: Session, finding_id: int, **fields: Any) -> None:
         raise NotFoundError(
             "unknown_finding", f"There is no finding {finding_id}.", "It may have been deleted."
         )
+
+
+def annotate_finding(s: Session, finding_id: int, note: str, tags: Sequence[str]) -> Finding:
+    """Keep a person's note and tags beside a finding; tags of the same letters are one."""
+    finding = get_finding(s, finding_id)
+    finding.note = clean_text(note).strip()
+    named: dict[str, str] = {}
+    for tag in (clean_line(tag)[:MAX_TAG] for tag in tags):
+        named.setdefault(tag.casefold(), tag)
+    finding.tags = [tag for tag in named.values() if tag]
+    s.flush()
+    return finding
+
+
+def list_tags(s: Session, archive_id: int) -> list[str]:
+    """Every tag in use on an archive's findings, by name."""
+    rows = s.scalars(select(Finding.tags).where(Finding.archive_id == archive_id))
+    return sorted({tag for tags in rows for tag in tags or ()}, key=str.casefold)
 
 
 def set_citations(s: Session, finding_id: int, citations: Sequence[CitationData]) -> None:

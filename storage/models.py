@@ -18,6 +18,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[str]: JSON,
+        list[int]: JSON,
         str: Text,
         bytes: LargeBinary,
     }
@@ -179,6 +180,8 @@ class Finding(Base):
     context: Mapped[dict[str, Any]] = mapped_column(default=dict)
     run: Mapped[dict[str, Any]] = mapped_column(default=dict)
     error: Mapped[str] = mapped_column(default="")
+    note: Mapped[str] = mapped_column(default="")
+    tags: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
     citations: Mapped[list[Citation]] = relationship(
@@ -205,6 +208,20 @@ class Citation(Base):
     quote: Mapped[str]
     verified: Mapped[bool]
     score: Mapped[float | None]
+
+
+class Report(Base):
+    """Findings put together under a title, in an order; `findings` holds their ids."""
+
+    __tablename__ = "reports"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    archive_id: Mapped[int] = _archive_key()
+    title: Mapped[str] = mapped_column(String(200))
+    introduction: Mapped[str] = mapped_column(default="")
+    findings: Mapped[list[int]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class RunMetric(Base):

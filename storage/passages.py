@@ -101,6 +101,14 @@ def load_codes(
     return ids, codes
 
 
+def passage_documents(s: Session, archive_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids [N] of an archive's passages, document by document in order, and the document [N] of each."""
+    query = select(Passage.id, Passage.document_id).where(Passage.archive_id == archive_id)
+    rows = s.execute(query.order_by(Passage.document_id, Passage.ordinal))
+    pairs = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
 def get_passages(s: Session, ids: Sequence[int]) -> list[PassageText]:
     """Passages with their words, document and page, in the order of `ids`; ids that are gone are left out."""
     page = (

@@ -33,6 +33,16 @@ class PassageText:
 
 
 @dataclass(frozen=True, slots=True)
+class TextHit:
+    """Words found in a document: page, offset in the document's text, as they stand, and around them."""
+
+    page: int
+    start: int
+    text: str
+    around: str
+
+
+@dataclass(frozen=True, slots=True)
 class CitationData:
     """A citation to be stored; start and end are offsets in the document's text."""
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from storage.errors import NotFoundError
 from storage.models import Document, Page
+from storage.records import TextHit
+
+_AROUND = 40  # characters shown each side of a hit
 
 
 def clean_text(text: str) -> str:
@@ -52,6 +57,30 @@ def page_at(s: Session, document_id: int, offset: int) -> Page:
             return page
     name = _require(s, document_id).name
     raise NotFoundError("no_pages", f"{name} has no text.", "It was not parsed, or it needs OCR.")
+
+
+def page_numbered(s: Session, document_id: int, number: int) -> Page | None:
+    """The page of that number; None when there is none."""
+    query = select(Page).where(Page.document_id == document_id, Page.number == number)
+    return s.scalar(query.order_by(Page.start).limit(1))
+
+
+def find_in_document(s: Session, document_id: int, words: str, limit: int = 100) -> list[TextHit]:
+    """Places where the words stand in a document, letter case and line breaks aside, in order."""
+    parts = [re.escape(part) for part in words.split()]
+    if not parts:
+        return []
+    pattern = re.compile(r"\s+".join(parts), re.IGNORECASE)
+    query = select(Page.number, Page.start, Page.text).where(Page.document_id == document_id)
+    hits: list[TextHit] = []
+    for number, start, text in s.execute(query.order_by(Page.start, Page.number)):
+        for match in pattern.finditer(text):
+            left, right = max(0, match.start() - _AROUND), match.end() + _AROUND
+            around = " ".join(text[left:right].split())
+            hits.append(TextHit(number, start + match.start(), match[0], around))
+            if len(hits) >= limit:
+                return hits
+    return hits
 
 
 def pages_without_text(s: Session, archive_id: int) -> dict[int, list[int]]:

@@ -24,9 +24,10 @@ def test_headings_answer_quotes_and_sources(tmp_path: Path) -> None:
     document = export(tmp_path, finding(), finding())
     assert styled(document, "Title") == ["Findings: Leases"]
     assert styled(document, "Heading 1") == [
-        "1. How long is the notice period?", "2. How long is the notice period?", "Documents cited"
+        "1. How long is the notice period?", "2. How long is the notice period?", "Sources",
+        "Appendix: quoted passages",
     ]  # fmt: skip
-    assert styled(document, "Heading 2") == ["Sources", "Coverage", "Provenance"] * 2
+    assert styled(document, "Heading 2") == ["Citations", "Coverage", "Provenance"] * 2
     assert styled(document, "Quote")[:2] == ["The notice period is six months.", "A penalty of 5 %\nis due."]
     assert styled(document, "List Number") == ["annex.docx, page 1", "legal/lease.pdf, page 3"]
     texts = [p.text for p in document.paragraphs]
@@ -48,8 +49,8 @@ def test_every_citation_mark_jumps_to_its_source(tmp_path: Path) -> None:
     body = export(tmp_path, finding(), finding()).element.body
     links = [link.get(qn("w:anchor")) for link in body.iter(qn("w:hyperlink"))]
     marks = list(body.iter(qn("w:bookmarkStart")))
-    assert links == ["source_1_1", "source_1_2", "source_2_1", "source_2_2"]
-    assert [mark.get(qn("w:name")) for mark in marks] == links
+    assert links == ["quote_1", "quote_2"] * 2 + ["quote_3", "quote_4"] * 2
+    assert [mark.get(qn("w:name")) for mark in marks] == ["quote_1", "quote_2", "quote_3", "quote_4"]
     assert len({mark.get(qn("w:id")) for mark in marks}) == 4
 
 

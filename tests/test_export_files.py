@@ -10,7 +10,7 @@ from export_findings import finding
 from storage_rows import add_archive, new_database
 
 from storage import CitationData, InvalidInputError, NotFoundError, StorageError, findings
-from storage.export import SCHEMA, FindingRecord, export_findings, load_findings, to_record
+from storage.export import FORMATS, SCHEMA, FindingRecord, export_findings, load_findings, to_record
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_unknown_format_names_the_known_ones(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
         export_findings([finding()], tmp_path / name)
     assert caught.value.code == "unknown_format"
-    assert ".md, .json, .docx" in caught.value.hint
+    assert ".md, .json, .docx, .pdf, .html, .csv, .xlsx" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,5 +90,5 @@ def test_failing_export_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_no_findings_is_a_valid_export(tmp_path: Path) -> None:
-    for suffix in ("md", "json", "docx"):
+    for suffix in FORMATS:
         assert export_findings([], tmp_path / f"f.{suffix}").stat().st_size > 0

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from storage.export import CitationRecord, FindingRecord, export_findings
 from storage.export.markdown import escape
 
-_OURS = {"h1", "h2", "h3", "p", "strong", "em", "blockquote", "ul", "li", "br"}
+_OURS = {"h1", "h2", "h3", "p", "strong", "em", "blockquote", "ul", "ol", "li", "br"}
 _OURS |= {"table", "thead", "tbody", "tr", "th", "td"}
 _EVIL = (
     "<script>alert(1)</script>",

@@ -130,7 +130,9 @@ def test_a_finished_answer_has_citations_coverage_gauges_and_exports(seeds: Seed
         assert gauge in said
     assert "Measured by RAPL package-0" in said
     assert f'href="#source-{finding.id}-1"' in html_of(page)
-    assert [button.label for button in page.get("download_button")] == ["Markdown", "DOCX", "JSON"]
+    assert [button.label for button in page.get("download_button")] == [
+        "PDF", "DOCX", "Markdown", "HTML", "XLSX", "CSV", "JSON"
+    ]  # fmt: skip
 
 
 def look_at(finding_id: int) -> AppTest:

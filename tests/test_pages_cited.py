@@ -17,7 +17,7 @@ PAPER = SAMPLE / "physics" / "muon-lifetime.pdf"
 
 
 def page(text: str, span: tuple[int, int] | None, focus: int = 0) -> cited.CitedPage:
-    return cited.CitedPage("a.txt", 1, 1, text, span, focus, None)
+    return cited.CitedPage(1, "a.txt", 1, 1, text, span, focus, None)
 
 
 def test_quote_is_found_across_line_breaks_hyphens_and_ligatures() -> None:

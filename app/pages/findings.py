@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.view import frame, questions, sidebar
+from app.view import frame, questions, reports, sidebar
+from app.view.annotations import draw_annotation, tags_html
 from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
 from app.view.exports import draw_exports
 from app.view.gauges import draw_gauges
@@ -42,7 +43,8 @@ def draw_row(finding: Finding) -> bool:
                 args=(finding.id,),
             )
             st.html(
-                f'<div class="eg-meta">{badge(finding.status)}<span>{safe(summary(finding))}</span></div>'
+                f'<div class="eg-meta">{badge(finding.status)}<span>{safe(summary(finding))}</span>'
+                f"{tags_html(finding)}</div>"
             )
     if opened:
         with st.container(border=True):
@@ -81,6 +83,7 @@ def draw_opened(finding: Finding) -> None:
         draw_text(finding)
         draw_citations(finding, questions.load_page)
         draw_coverage(finding)
+        draw_annotation(finding)
     with right:
         draw_gauges(finding.context, finding.run)
 
@@ -116,11 +119,7 @@ def choose(archives: list[Archive]) -> tuple[Archive, str]:
 
 def history(kept: list[Finding], words: str, archive: Archive) -> None:
     """The list with its tools above it."""
-    shown = [
-        f
-        for f in kept
-        if words.casefold() in f"{f.question}\n{f.answer}\n{status_words(f.status)}".casefold()
-    ]
+    shown = [f for f in kept if words.casefold() in searchable(f)]
     length = st.session_state.get("findings_length", PAGE_LENGTH)
     tools = st.container(horizontal=True, vertical_alignment="center", key="findings_tools")
     chosen = [finding for finding in shown[:length] if draw_row(finding)]
@@ -129,6 +128,12 @@ def history(kept: list[Finding], words: str, archive: Archive) -> None:
         st.rerun()
     with tools:
         draw_tools(shown, chosen, archive)
+
+
+def searchable(finding: Finding) -> str:
+    """Everything of a finding that the search looks at."""
+    own = [finding.question, finding.answer, status_words(finding.status), finding.note, *finding.tags]
+    return "\n".join(own).casefold()
 
 
 def draw_tools(shown: list[Finding], chosen: list[Finding], archive: Archive) -> None:
@@ -141,6 +146,7 @@ def draw_tools(shown: list[Finding], chosen: list[Finding], archive: Archive) ->
     st.html(f'<p class="eg-small eg-figures">{safe(which)}</p>', width="content")
     if finished:
         draw_exports(finished, archive.name, key="history")
+    reports.draw_adder(archive, [finding for finding in chosen if finding.status != "running"])
     if chosen and st.button("Delete", icon=":material/delete:", key="delete_chosen"):
         st.session_state["deleting"] = [finding.id for finding in chosen]
 
@@ -157,6 +163,7 @@ with frame.guarded():
         nothing_yet()
     else:
         archive, words = choose(archives)
+        reports.draw_reports(archive)
         if kept := questions.history(archive.id):
             history(kept, words, archive)
         else:

@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.view.cited import CitedPage, draw_cited
+from app.view.cited import CitedPage
 from app.view.coverage import coverage_sentence
+from app.view.viewer import Neighbours, draw_viewer
 from app.view.words import ago, count, plain, safe
 from storage.models import Citation, Finding
 
@@ -123,8 +124,21 @@ def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None
                 args=(this,),
             )
             if opened == this:
-                with st.container(key="cited_page"), st.spinner("Drawing the page…", show_time=False):
-                    draw_cited(load(citation), citation.quote)
+                with st.container(key="cited_page"):
+                    key = f"{finding.id}_{citation.number}"
+                    draw_viewer(load(citation), citation.quote, key, _neighbours(finding, citation))
+
+
+def _neighbours(finding: Finding, citation: Citation) -> Neighbours:
+    """What opens the citations before and after this one."""
+    numbers = [item.number for item in finding.citations]
+    at = numbers.index(citation.number)
+
+    def opens(number: int) -> Callable[[], None]:
+        return lambda: _toggle((finding.id, number))
+
+    before = opens(numbers[at - 1]) if at else None
+    return Neighbours(before, opens(numbers[at + 1]) if at + 1 < len(numbers) else None)
 
 
 def _toggle(citation: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.view.matching import find, occurrence_at
 from app.view.page_image import PageImage, page_image
 from app.view.words import plain, safe
-from storage import Citation, FileStore, documents, recognised
+from storage import Citation, FileStore, Page, documents, recognised
 
 CONTEXT_CHARACTERS = 900  # each side of the quote: enough to judge it, little enough to see it at once
 PDF = "application/pdf"
@@ -19,6 +19,7 @@ PDF = "application/pdf"
 class CitedPage:
     """A page of a document and where the quote stands in its text; `span` is None when it does not."""
 
+    document_id: int
     document: str
     number: int
     pages: int
@@ -33,13 +34,29 @@ def load_cited(s: Session, files: FileStore, citation: Citation) -> CitedPage | 
     """The page a citation points at; None when the document has been removed since."""
     if citation.document_id is None:
         return None
-    document = documents.get_document(s, citation.document_id)
-    page = documents.page_at(s, document.id, citation.start)
-    focus = min(max(citation.start - page.start, 0), len(page.text))
+    return load_at(s, files, citation.document_id, citation.start, citation.quote)
+
+
+def load_at(s: Session, files: FileStore, document_id: int, start: int, quote: str) -> CitedPage:
+    """The page that holds the character at `start`, with the quote's place on it."""
+    page = documents.page_at(s, document_id, start)
+    focus = min(max(start - page.start, 0), len(page.text))
+    return _page(s, files, page, focus, locate(page.text, quote, focus))
+
+
+def load_number(s: Session, files: FileStore, document_id: int, number: int) -> CitedPage | None:
+    """A page by its number, nothing marked; None when there is no such page."""
+    page = documents.page_numbered(s, document_id, number)
+    return None if page is None else _page(s, files, page, 0, None)
+
+
+def _page(s: Session, files: FileStore, page: Page, focus: int, span: tuple[int, int] | None) -> CitedPage:
+    document = documents.get_document(s, page.document_id)
     original = files.path(document.sha256) if document.media_type == PDF else None
-    span = locate(page.text, citation.quote, focus)
     sure = recognised.confidence(s, document.id, page.number)
-    return CitedPage(document.name, page.number, document.pages, page.text, span, focus, original, sure)
+    return CitedPage(
+        document.id, document.name, page.number, document.pages, page.text, span, focus, original, sure
+    )
 
 
 def locate(text: str, quote: str, start: int) -> tuple[int, int] | None:
@@ -63,6 +80,11 @@ def marked_html(page: CitedPage) -> str:
     return f'<div class="eg-page">{cut_left}{before}{quote}{after}{cut_right}</div>'
 
 
+def whole_html(page: CitedPage) -> str:
+    """The whole page's text, escaped."""
+    return f'<div class="eg-page">{safe(page.text.strip())}</div>'
+
+
 def surroundings(text: str, first: int, last: int) -> tuple[int, int]:
     """Where the shown part of a page begins and ends: at line ends where there are any."""
     left, right = max(0, first - CONTEXT_CHARACTERS), min(len(text), last + CONTEXT_CHARACTERS)
@@ -75,7 +97,7 @@ def surroundings(text: str, first: int, last: int) -> tuple[int, int]:
 
 
 def draw_cited(page: CitedPage | None, quote: str) -> None:
-    """The page below the citation that was clicked."""
+    """The page below the citation that was clicked; without a quote, all of it."""
     if page is None:
         st.info(
             "This document has been removed from the archive. The quote above was stored with the answer."
@@ -87,13 +109,13 @@ def draw_cited(page: CitedPage | None, quote: str) -> None:
     if image is not None and shown:
         st.image(image.png, width="stretch", alt=f"Page {page.number} of {plain(page.document)}")
     if scanned or not shown:
-        st.html(marked_html(page))
+        st.html(marked_html(page) if quote else whole_html(page))
     if page.confidence is not None:
         st.caption(
-            f"Scanned page, read by text recognition (confidence {page.confidence:.2f}). Compare the quote "
+            f"Scanned page, read by text recognition (confidence {page.confidence:.2f}). Compare the text "
             "with the picture of the page."
         )
-    if page.span is None:
+    if page.span is None and quote:
         st.caption("The quote does not stand on this page word for word. Read it with care.")
 
 

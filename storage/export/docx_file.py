@@ -1,8 +1,9 @@
-"""Findings as a Word document: headings, linked citation numbers, quotes, coverage, provenance."""
+"""Findings as a Word document: headings, linked citation numbers, coverage, provenance, quotes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from docx import Document as new_document
@@ -10,9 +11,8 @@ from docx.document import Document
 from docx.shared import Pt, RGBColor
 from docx.text.paragraph import Paragraph
 
-from storage.columns import utc_now
-from storage.export import docx_parts, wording
-from storage.export.record import CitationRecord, FindingRecord
+from storage.export import blocks, docx_parts, wording
+from storage.export.record import CitationRecord, Report
 
 _MUTED = RGBColor(0x59, 0x63, 0x6E)
 _WARNING = RGBColor(0xB4, 0x23, 0x18)
@@ -20,64 +20,60 @@ _WARNING = RGBColor(0xB4, 0x23, 0x18)
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def write(findings: list[FindingRecord], path: Path) -> None:
+def write(report: Report, path: Path) -> None:
     """Write the whole document."""
     document = new_document()
-    docx_parts.set_up(document, _legal(wording.heading(findings)))
-    document.add_heading(_legal(wording.heading(findings)), 0)
-    count = f"{len(findings)} finding" + ("" if len(findings) == 1 else "s")
-    _muted(document.add_paragraph(), f"{count}, exported {wording.moment(utc_now())}")
-    for number, finding in enumerate(findings, 1):
-        _finding(document, number, finding)
-    _documents_cited(document, findings)
+    docx_parts.set_up(document, _legal(report.heading))
+    for block in blocks.build(report):
+        _add(document, block)
     document.save(str(path))
 
 
-def _finding(document: Document, number: int, finding: FindingRecord) -> None:
-    headline, question = wording.headline(finding.question)
-    document.add_heading(_legal(f"{number}. {headline}"), 1)
-    if question:
-        document.add_paragraph(_legal(question))
-    numbers = [citation.number for citation in finding.citations]
-    for part in re.split(r"\n\s*\n", _legal(wording.answer_text(finding))):
-        paragraph = document.add_paragraph()
-        for text, cited in wording.answer_pieces(part, numbers):
-            if cited is None:
-                paragraph.add_run(text)
-            else:
-                docx_parts.add_link(paragraph, text, _bookmark(number, cited))
-    _muted(document.add_paragraph(), wording.status_line(finding))
-    if finding.citations:
-        document.add_heading("Sources", 2)
-        for citation in finding.citations:
-            _source(document, number, citation)
-    document.add_heading("Coverage", 2)
-    for line in wording.coverage_lines(finding):
-        document.add_paragraph(_legal(line), style="List Bullet")
-    document.add_heading("Provenance", 2)
-    docx_parts.add_table(
-        document, [(label, _legal(value)) for label, value in wording.provenance_rows(finding)]
-    )
+def _add(document: Document, block: blocks.Block) -> None:
+    match block:
+        case blocks.Title(text):
+            document.add_heading(_legal(text), 0)
+        case blocks.Heading(level, text):
+            document.add_heading(_legal(text), level)
+        case blocks.Text(pieces, muted):
+            _text(document.add_paragraph(), pieces, muted)
+        case blocks.Source(citation):
+            paragraph = document.add_paragraph()
+            docx_parts.add_link(paragraph, f"[{citation.number}]", _bookmark(citation.number))
+            _place(paragraph, citation)
+        case blocks.Quote(citation):
+            _quote(document, citation)
+        case blocks.Items(lines, numbered):
+            for line in lines:
+                document.add_paragraph(_legal(line), style="List Number" if numbered else "List Bullet")
+        case blocks.Table(rows):
+            docx_parts.add_table(document, [(label, _legal(value)) for label, value in rows])
 
 
-def _source(document: Document, number: int, citation: CitationRecord) -> None:
+def _text(paragraph: Paragraph, pieces: Sequence[tuple[str, int | None]], muted: bool) -> None:
+    for text, cited in pieces:
+        if cited is not None:
+            docx_parts.add_link(paragraph, text, _bookmark(cited))
+        elif muted:
+            _muted(paragraph, text)
+        else:
+            paragraph.add_run(_legal(text))
+
+
+def _quote(document: Document, citation: CitationRecord) -> None:
     paragraph = document.add_paragraph()
     paragraph.paragraph_format.keep_with_next = True
-    name = _bookmark(number, citation.number)
-    docx_parts.add_bookmark(paragraph, f"[{citation.number}]", name, number * 1000 + citation.number)
-    paragraph.add_run(_legal(f" {_line(citation.document)}, page {citation.page}"))
-    state = paragraph.add_run(f"  {wording.quote_state(citation)}")
-    state.font.size = Pt(9)
-    state.font.color.rgb = _MUTED if citation.verified else _WARNING
+    name = _bookmark(citation.number)
+    docx_parts.add_bookmark(paragraph, f"[{citation.number}]", name, citation.number)
+    _place(paragraph, citation)
     document.add_paragraph(_legal(citation.quote.strip()), style="Quote")
 
 
-def _documents_cited(document: Document, findings: list[FindingRecord]) -> None:
-    cited = wording.cited_documents(findings)
-    if cited:
-        document.add_heading("Documents cited", 1)
-    for name, pages in cited:
-        document.add_paragraph(_legal(f"{_line(name)}, {wording.page_list(pages)}"), style="List Number")
+def _place(paragraph: Paragraph, citation: CitationRecord) -> None:
+    paragraph.add_run(_legal(f" {blocks.place(citation)}"))
+    state = paragraph.add_run(f"  {wording.quote_state(citation)}")
+    state.font.size = Pt(9)
+    state.font.color.rgb = _MUTED if citation.verified else _WARNING
 
 
 def _muted(paragraph: Paragraph, text: str) -> None:
@@ -86,12 +82,8 @@ def _muted(paragraph: Paragraph, text: str) -> None:
     run.font.color.rgb = _MUTED
 
 
-def _bookmark(finding: int, citation: int) -> str:
-    return f"source_{finding}_{citation}"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def _bookmark(citation: int) -> str:
+    return f"quote_{citation}"
 
 
 def _legal(text: str) -> str:

@@ -10,17 +10,21 @@ from typing import Any
 
 from storage.columns import utc_now
 from storage.errors import InvalidInputError, translated
-from storage.export.record import CitationRecord, FindingRecord
+from storage.export.record import CitationRecord, FindingRecord, Report
 
 SCHEMA = "engram.findings/1"
 
 
-def render(findings: list[FindingRecord]) -> str:
-    """The whole document; lone surrogates become the replacement character."""
+def render(report: Report) -> str:
+    """The whole document; lone surrogates become the replacement character. Numbers of citations count
+    within their finding, as `ask --json` gives them.
+    """
     content = {
         "schema": SCHEMA,
         "exported_at": utc_now().isoformat(),
-        "findings": [asdict(f) for f in findings],
+        "title": report.heading,
+        "introduction": report.introduction,
+        "findings": [asdict(f) for f in report.findings],
     }
     text = json.dumps(content, ensure_ascii=False, indent=2, default=_plain, allow_nan=False)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") + "\n"
@@ -45,7 +49,8 @@ def load_findings(path: Path) -> list[FindingRecord]:
 def _finding(item: dict[str, Any]) -> FindingRecord:
     times = {name: item[name] and datetime.fromisoformat(item[name]) for name in ("asked_at", "finished_at")}
     citations = tuple(CitationRecord(**citation) for citation in item["citations"])
-    return FindingRecord(**item | times | {"citations": citations, "documents": tuple(item["documents"])})
+    lists = {name: tuple(item.get(name, ())) for name in ("documents", "tags")}
+    return FindingRecord(**item | times | lists | {"citations": citations})
 
 
 def _plain(value: object) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-from storage.export import wording
-from storage.export.record import CitationRecord, FindingRecord
+from storage.export import blocks, wording
+from storage.export.record import CitationRecord, Report
 
 _SPECIAL = re.compile(r"[\\`*_\[\]#|~$^={}]")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -15,44 +16,46 @@ _LINE_START = re.compile(r"^([-+:]|\d{1,9}(?=[.)](?: |$)))")
 _BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
-def render(findings: list[FindingRecord]) -> str:
+def render(report: Report) -> str:
     """The whole document."""
-    blocks = [f"# {escape(wording.heading(findings))}"]
-    for number, finding in enumerate(findings, 1):
-        blocks += _finding(number, finding)
-    cited = wording.cited_documents(findings)
-    if cited:
-        blocks.append("## Documents cited")
-        blocks.append("\n".join(f"- {escape(name)}, {wording.page_list(pages)}" for name, pages in cited))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(map(_block, blocks.build(report))) + "\n"
 
 
 def escape(text: str) -> str:
     """One line of text that Markdown shows as it is: no formatting, HTML, link or list comes of it."""
-    line = " ".join(_clean(text).split())
-    line = re.sub(r"[&<>]", lambda match: _HTML[match[0]], line)
-    line = _SPECIAL.sub(r"\\\g<0>", line)
-    line = _LINK.sub(r"\\\g<0>", line)
+    line = _inline(text)
     return _LINE_START.sub(lambda match: match[0] + "\\" if match[0].isdigit() else "\\" + match[0], line)
 
 
-def _finding(number: int, finding: FindingRecord) -> list[str]:
-    headline, question = wording.headline(finding.question)
-    blocks = [f"## {number}. {escape(headline)}"]
-    if question:
-        blocks.append(_paragraphs(question))
-    blocks.append(_paragraphs(wording.answer_text(finding)))
-    blocks.append(f"**{escape(wording.status_line(finding))}**")
-    if finding.citations:
-        blocks += ["### Sources", *map(_citation, finding.citations)]
-    blocks += ["### Coverage", "\n".join(f"- {escape(line)}" for line in wording.coverage_lines(finding))]
-    blocks += ["### Provenance", _table(wording.provenance_rows(finding))]
-    return blocks
+def _inline(text: str) -> str:
+    """The same where it does not begin a line."""
+    line = " ".join(_clean(text).split())
+    line = re.sub(r"[&<>]", lambda match: _HTML[match[0]], line)
+    line = _SPECIAL.sub(r"\\\g<0>", line)
+    return _LINK.sub(r"\\\g<0>", line)
 
 
-def _citation(citation: CitationRecord) -> str:
-    place = f"**\\[{citation.number}\\]** {escape(citation.document)}, page {citation.page}"
-    return f"{place} *({wording.quote_state(citation)})*\n\n{_quote(citation.quote)}"
+def _block(block: blocks.Block) -> str:
+    match block:
+        case blocks.Title(text):
+            return f"# {escape(text)}"
+        case blocks.Heading(level, text):
+            return f"{'#' * (level + 1)} {_inline(text)}"
+        case blocks.Text(pieces, muted):
+            text = _paragraphs("".join(piece for piece, _ in pieces))
+            return f"*{text}*" if muted else text
+        case blocks.Source(citation):
+            return f"{_place(citation)} *({wording.quote_state(citation)})*"
+        case blocks.Quote(citation):
+            return f"{_place(citation)} *({wording.quote_state(citation)})*\n\n{_quote(citation.quote)}"
+        case blocks.Items(lines, numbered):
+            return "\n".join(f"{'1.' if numbered else '-'} {escape(line)}" for line in lines)
+        case blocks.Table(rows):
+            return _table(rows)
+
+
+def _place(citation: CitationRecord) -> str:
+    return f"**\\[{citation.number}\\]** {escape(blocks.place(citation))}"
 
 
 def _paragraphs(text: str) -> str:
@@ -65,7 +68,7 @@ def _quote(text: str) -> str:
     return "\n".join(f"> {line}  " if line else ">" for line in lines).rstrip()
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
+def _table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(
         [
             "| Item | Value |",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.export.record import CitationRecord, FindingRecord
+from storage.export.record import MARK, CitationRecord, FindingRecord
 
-_STATUS = {
+STATUS = {
     "running": "Not finished yet",
     "supported": "Supported by the cited quotes",
     "partly_supported": "Partly supported by the cited quotes",
@@ -17,7 +16,6 @@ _STATUS = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
-_MARK = re.compile(r"\[(\d{1,3})\]")
 _HEADLINE = 200
 _NOT_AVAILABLE = "not available"
 
@@ -32,7 +30,7 @@ def headline(question: str) -> tuple[str, str]:
 
 def status_line(finding: FindingRecord) -> str:
     """The verdict, with the confidence when there is one."""
-    words = _STATUS.get(finding.status, finding.status)
+    words = STATUS.get(finding.status, finding.status)
     return words if finding.confidence is None else f"{words} (confidence {finding.confidence:.0%})"
 
 
@@ -44,7 +42,7 @@ def answer_text(finding: FindingRecord) -> str:
 def answer_pieces(text: str, numbers: Iterable[int]) -> list[tuple[str, int | None]]:
     """The answer cut at its citation marks: (text, None) or ("[2]", 2); other marks stay text."""
     known, pieces, last = set(numbers), [], 0
-    for mark in _MARK.finditer(text):
+    for mark in MARK.finditer(text):
         if int(mark[1]) in known:
             pieces += [(text[last : mark.start()], None), (mark[0], int(mark[1]))]
             last = mark.end()
@@ -82,18 +80,19 @@ def provenance_rows(finding: FindingRecord) -> list[tuple[str, str]]:
     source = run.get("power_source")
     rows = [
         ("Archive", finding.archive),
+        ("Archive state", _state(finding.context)),
         ("Asked", moment(finding.asked_at)),
         ("Answered", moment(finding.finished_at)),
         ("Model", str(run.get("model") or "")),
         ("Model fingerprint", str(run.get("fingerprint") or "")),
         ("Device", str(run.get("device") or "")),
         ("Backend", str(run.get("backend") or "")),
-        ("Time to first token", _measure(run.get("ttft_s"), "s")),
-        ("Reading speed", _measure(run.get("read_tokens_per_s"), "tokens/s")),
-        ("Writing speed", _measure(run.get("write_tokens_per_s"), "tokens/s")),
-        ("Energy", _measured_by(run.get("energy_j"), "J", source)),
-        ("Power", _measured_by(run.get("power_w"), "W", source)),
-        ("Spikes per channel", _measure(run.get("spikes_per_channel"), "")),
+        ("Time to first token", measure(run.get("ttft_s"), "s")),
+        ("Reading speed", measure(run.get("read_tokens_per_s"), "tokens/s")),
+        ("Writing speed", measure(run.get("write_tokens_per_s"), "tokens/s")),
+        ("Energy", measured_by(run.get("energy_j"), "J", source)),
+        ("Power", measured_by(run.get("power_w"), "W", source)),
+        ("Spikes per channel", measure(run.get("spikes_per_channel"), "")),
         ("Silent channels", _share(run.get("silent_share"))),
     ]
     return [(label, value) for label, value in rows if value]
@@ -118,27 +117,31 @@ def moment(value: datetime | None) -> str:
     return "" if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def heading(findings: list[FindingRecord]) -> str:
-    """The title of the whole export."""
-    names = {finding.archive for finding in findings}
-    return f"Findings: {names.pop()}" if len(names) == 1 and "" not in names else "Findings"
+def _state(context: dict[str, Any]) -> str:
+    """How far the archive had been read when the answer was given."""
+    read, total = context.get("tokens_read"), context.get("tokens_total")
+    if read is None or total is None:
+        return ""
+    return f"{read:,} of {_number(total, 'token')} read, {_number(context.get('documents') or 0, 'document')}"
 
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def _measure(value: Any, unit: str) -> str:
+def measure(value: Any, unit: str) -> str:
+    """A number with its unit; nothing where there is none."""
     if not isinstance(value, int | float):
         return ""
     shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{shown} {unit}".strip()
 
 
-def _measured_by(value: Any, unit: str, source: Any) -> str:
+def measured_by(value: Any, unit: str, source: Any) -> str:
+    """A measured number with what measured it, or "not available"."""
     if not isinstance(value, int | float):
         return _NOT_AVAILABLE
-    return f"{_measure(value, unit)} ({source or 'source not recorded'})"
+    return f"{measure(value, unit)} ({source or 'source not recorded'})"
 
 
 def _share(value: Any) -> str:

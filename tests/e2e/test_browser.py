@@ -87,3 +87,20 @@ def test_the_page_of_a_pdf_is_shown_with_the_quote_boxed(page: Page, tmp_path: P
     image = page.locator(".st-key-cited_page img")
     expect(image).to_be_visible()
     assert image.evaluate("picture => picture.naturalWidth") == 1240
+
+
+def test_a_matrix_is_made_filled_and_exported(page: Page) -> None:
+    make_archive(page, "Matrix leases")
+    page.locator('input[type="file"]').set_input_files([LEASE])
+    expect(page.get_by_role("button", name="Ask this archive")).to_be_visible()
+    page.get_by_role("link", name="Matrix").click()
+    page.get_by_label("Questions, one a line").fill("Notice | What is the notice period?")
+    page.get_by_role("button", name="Make the matrix").click()
+    said = page.get_by_text("1 cell:")
+    expect(said).to_be_visible()
+    expect(said).not_to_contain_text("not answered yet")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="CSV").click()
+    table = Path(started.value.path()).read_text(encoding="utf-8-sig")
+    assert table.startswith("Document,Notice,")
+    assert LEASE.name in table
