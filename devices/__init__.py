@@ -2,6 +2,7 @@
 
 from devices.device import Device, DeviceError
 from devices.discovery import discover, select
-from devices.power import Measurement, Meter, PowerMeter, open_meters
+from devices.opening import open_meters
+from devices.power import Measurement, Meter, PowerMeter
 
 __all__ = ["Device", "DeviceError", "Measurement", "Meter", "PowerMeter", "discover", "open_meters", "select"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -59,11 +60,13 @@ class Engine:
         spiking: bool | str = "auto",
         models_dir: str | Path | None = None,
         dtype: str = "auto",
+        spike_k: float | None = None,
     ) -> "Engine":
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
         `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
-        format where the processor has it, float32 for other checkpoints. Raises ModelError, DeviceError.
+        format where the processor has it, float32 for other checkpoints. `spike_k`: another threshold factor
+        than the model's own, which makes it another model. Raises ModelError, DeviceError.
         """
         if device not in ("auto", "cpu"):
             raise DeviceError(
@@ -82,6 +85,10 @@ class Engine:
         tokenizer = checkpoint.load_tokenizer()
         words = tokenizer.fingerprint if tokenizer is not None else ""
         identity = f"{weights_digest(source.files)}:{json.dumps(checkpoint.raw, sort_keys=True)}:{words}"
+        if use_spikes and config.spike is not None and spike_k not in (None, config.spike.k):
+            assert spike_k is not None
+            config = replace(config, spike=replace(config.spike, k=spike_k))
+            identity += f":k={spike_k:g}"
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property
