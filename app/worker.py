@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.answering import resident_bytes
 from app.errors import describe
+from app.idle import IdleWatch
+from app.live import sweep
 from app.running import is_dead, run_job, worker_id
 from app.services import Services
 from storage import Document, Finding, Job, StorageError, findings, jobs
@@ -35,6 +37,7 @@ class Worker:
         self._stop = threading.Event()
         self._looked_at = 0.0
         self._warm = False
+        self._idle = IdleWatch()
 
     def run_forever(self) -> None:
         """Work until SIGTERM or SIGINT; the job in hand then goes back to the queue, its progress saved."""
@@ -49,6 +52,7 @@ class Worker:
             while not self._stop.is_set():
                 if not self._step():
                     self._warm_up()
+                    self._look_at_idleness()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
@@ -82,6 +86,9 @@ class Worker:
         if job is None:
             return False
         log.info("job %d: %s", job.id, job.kind)
+        if kinds is None:  # within another job its model is not changed
+            self._idle.busy()
+            self._services.take_choices()
         run_job(self._services, job, self.id, stop=self._stop, serve=None if kinds else self._serve)
         return True
 
@@ -103,6 +110,10 @@ class Worker:
         except Exception as error:  # the first job that needs the model will say it to the person
             log.warning("the model could not be loaded: %s", describe(error).message)
 
+    def _look_at_idleness(self) -> None:
+        if self._services.engine_loaded:
+            self._idle.idle(self._services.meter)
+
     def _take_over(self) -> None:
         """Queue again what dead processes of this machine left, and mend what they left half-done."""
         with self._services.database.session() as s:
@@ -117,6 +128,9 @@ class Worker:
                 jobs.remove_worker(s, name)
             _adopt_documents(s)
             _settle_findings(s)
+            alone = not jobs.worker_alive(s) or len(jobs.list_workers(s)) <= 1
+        if alone:
+            sweep(self._services.home)
 
     def _say_alive(self) -> None:
         info = self._describe()
@@ -131,7 +145,10 @@ class Worker:
             engine = self._services.engine
             info |= {"device": engine.device, "backend": engine.backend, "model_bytes": engine.nbytes}
             info |= {"description": engine.config.describe(), "fingerprint": engine.fingerprint}
-            info["power_source"] = self._services.meter.source
+            meter = self._services.meter
+            info |= {"power_source": meter.source, "power_kind": meter.kind, "power_reason": meter.reason}
+            info |= {"idle_power_w": meter.idle_w, "spike_k": engine.config.spike and engine.config.spike.k}
+        info |= {"device_note": self._services.device_note, "fixed": self._services.device_is_fixed}
         return info
 
     def _say_goodbye(self) -> None:

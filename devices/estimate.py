@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import psutil
 
 CLASSES: tuple[tuple[str, int], ...] = (
@@ -19,25 +17,21 @@ CLASSES: tuple[tuple[str, int], ...] = (
 )
 """Kinds of machine and the TDP in watts that is common for their processors."""
 
-LOWEST_W, HIGHEST_W = 1.0, 2000.0
 
-
-@dataclass(slots=True)
 class TdpEstimate:
     """Joules as TDP times the seconds that the whole machine's processors were busy (psutil's counters)."""
 
-    tdp_w: float
     sample_s: float | None = None
-    estimated: bool = True
+    estimated = True
 
-    @property
-    def source(self) -> str:
-        """The model, in the words that stand beside every figure."""
-        return f"estimate: utilisation × {self.tdp_w:g} W TDP"
+    def __init__(self, tdp_w: float) -> None:
+        self._tdp_w = tdp_w
+        # The model, in the words that stand beside every figure.
+        self.source = f"estimate: utilisation × {tdp_w:g} W TDP"
 
     def read_energy_j(self) -> float | None:
         """Joules since the machine started."""
         times = psutil.cpu_times()
         total = sum(getattr(times, name) for name in times._fields if not name.startswith("guest"))
         waited = times.idle + getattr(times, "iowait", 0.0) + getattr(times, "steal", 0.0)
-        return (total - waited) / (psutil.cpu_count() or 1) * self.tdp_w
+        return (total - waited) / (psutil.cpu_count() or 1) * self._tdp_w

@@ -36,10 +36,9 @@ def hwmon_meter(
     named = f"{_text(folder)} (card {index})"
     if _number(folder / "energy1_input") is not None:
         return HwmonEnergy(folder / "energy1_input", f"energy counter of {named}")
-    for name in ("power1_average", "power1_input"):
-        if _number(folder / name) is not None:
-            return PowerIntegral(f"power of {named}, integrated", lambda: _watts(folder / name))
-    return None
+    shown = (folder / name for name in ("power1_average", "power1_input"))
+    path = next((path for path in shown if _number(path) is not None), None)
+    return None if path is None else PowerIntegral(f"power of {named}, integrated", lambda: _watts(path))
 
 
 def _watts(path: Path) -> float | None:

@@ -37,7 +37,7 @@ def dtypes_of(capability: tuple[int, int]) -> tuple[str, ...]:
 
 
 def features_of(capability: tuple[int, int], label: str) -> tuple[str, ...]:
-    """What an NVIDIA card of this compute capability and name has (the GTX 16 series left tensor cores out)."""
+    """What an NVIDIA card of this compute capability and name has (the GTX 16 series has no tensor cores)."""
     named = (f"compute capability {capability[0]}.{capability[1]}",)
     return (*named, "tensor cores") if capability >= (7, 0) and "GTX 16" not in label else named
 

@@ -1,7 +1,7 @@
 """The spikes that a text fires, layer by layer: for display, statistics and neuromorphic export."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -50,22 +50,16 @@ def record_spikes(engine: Engine, ids: Sequence[int]) -> list[Recorded]:
     return recorders[0].found
 
 
-@dataclass(slots=True)
 class _Recorder:
     """A coder that keeps what another one makes."""
 
-    inner: Coder
-    found: list[Recorded] = field(default_factory=list)
-    _norms: int = 0
-    _held: dict[int, tuple[Any, Recorded]] = field(default_factory=dict)
-
-    @property
-    def ops(self) -> Any:
-        return self.inner.ops
-
-    @property
-    def true_positions(self) -> bool:
-        return self.inner.true_positions
+    def __init__(self, inner: Coder) -> None:
+        self.inner = inner
+        self.ops = inner.ops
+        self.true_positions = inner.true_positions
+        self.found: list[Recorded] = []
+        self._norms = 0
+        self._held: dict[int, tuple[Any, Recorded]] = {}
 
     def norm(self, x: Tensor, weight: Tensor, eps: float) -> Any:
         """Each layer norms twice: before attention and before its feed-forward part."""

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine import Engine
 from engine.recording import record_spikes
-from tests.bench.record import record
+from tests.bench.record import ROOT, record
 
 FACTORS = (0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 SHIPPED = ROOT / "assets" / "measured" / "threshold.json"
