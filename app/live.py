@@ -19,6 +19,7 @@ import psutil
 
 from app.services import Services
 from app.task import Task
+from engine.costs import Shape
 from storage import Home, StorageError, metrics
 from storage.models import Job
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 SAMPLE_S = 1.0
 KEPT = 240  # then every second sample goes and they come half as often
-QUIET_KINDS = frozenset({"ingest"})
+QUIET_KINDS = frozenset({"ingest", "model", "spikes"})
 SERIES = ("seconds", "power_w", "energy_j", "tokens_per_s", "tokens", "context_tokens", "memory_bytes",
           "spikes_per_channel", "silent_share")  # fmt: skip
 
@@ -48,6 +49,7 @@ class Live:
         self._last: tuple[float, float | None, int | None] | None = None
         self._first: tuple[float | None, int | None] = (None, None)
         self._engine: Engine | None = None
+        self._shape: dict[str, Any] | None = None
         self._meter: Meter | None = None
         self._measuring = ExitStack()
         self._thread = threading.Thread(target=self._run, name=f"gauges-{task.job.id}", daemon=True)
@@ -101,6 +103,7 @@ class Live:
         if engine is not None and engine is not self._engine:  # loaded just now, or again elsewhere
             self._measuring.close()
             self._engine = engine
+            self._shape = Shape.of(engine).as_dict() if tokens_seen(engine) is not None else None
             self._meter = self._services.meter
             self._measuring.enter_context(self._meter.measure())
             self._first = self._meter.total_j(), tokens_seen(engine)
@@ -140,6 +143,7 @@ class Live:
             "power_kind": meter.kind if meter else None,
             "power_reason": meter.reason if meter else "",
             "idle_power_w": meter.idle_w if meter else None,
+            "shape": self._shape,
         }
 
     def _write(self) -> None:

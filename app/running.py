@@ -20,6 +20,7 @@ from app.ingesting import run_ingest
 from app.live import Live
 from app.reading import run_read
 from app.services import Services
+from app.spiking import run_spikes
 from app.task import Task
 from storage import BusyError, Job, findings, jobs
 
@@ -113,6 +114,8 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_read(services, task)
         case "ask":
             return run_ask(services, task, on_text)
+        case "spikes":
+            return run_spikes(services, task)
     raise ValueError(f"unknown kind of job {task.job.kind!r}")
 
 

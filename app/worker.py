@@ -26,6 +26,7 @@ POLL_S = 0.4
 BEAT_S = 5.0
 TROUBLE_S = 2.0
 ASK_EVERY_S = 0.2
+QUICK = ("ask", "spikes")  # answered between the steps of a long job
 
 
 class Worker:
@@ -96,7 +97,7 @@ class Worker:
         """Between two steps of a long job: questions go first."""
         if time.monotonic() - self._looked_at < ASK_EVERY_S:
             return
-        while not self._stop.is_set() and self._step(("ask",)):
+        while not self._stop.is_set() and self._step(QUICK):
             pass
         self._looked_at = time.monotonic()
 

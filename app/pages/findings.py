@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import frame, questions, sidebar
+from app.view import frame, questions, run_sheet, sidebar
 from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
 from app.view.exports import draw_exports
 from app.view.gauges import draw_gauges
@@ -83,6 +83,7 @@ def draw_opened(finding: Finding) -> None:
         draw_coverage(finding)
     with right:
         draw_gauges(finding.context, finding.run)
+    run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
 def _close() -> None:

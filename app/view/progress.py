@@ -7,7 +7,7 @@ import streamlit as st
 from app.view.words import count, plain, rate, remaining, safe
 from storage.models import Job
 
-WORDS = {"ingest": "Adding documents", "read": "Reading", "ask": "Answering"}
+WORDS = {"ingest": "Adding documents", "read": "Reading", "ask": "Answering", "spikes": "Working out spikes"}
 ACTIVE = ("queued", "running")
 
 

@@ -28,6 +28,7 @@ class Shelf:
     documents: list[Document]
     work: Work
     sentence: str
+    tokens: int
 
     @property
     def complete(self) -> bool:
@@ -57,7 +58,7 @@ def load_shelf(archive_id: int) -> Shelf:
     with services().database.session() as s:
         rows = documents.list_documents(s, archive_id)
         covered = documents.coverage(s, archive_id)
-    return Shelf(rows, work, _sentence(covered, work.active))
+    return Shelf(rows, work, _sentence(covered, work.active), covered.tokens_read)
 
 
 def _failure(found: Sequence[Job], active: Sequence[Job]) -> Job | None:
