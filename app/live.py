@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from engine import Engine
 
 SAMPLE_S = 1.0
+SPEED_S = 8.0
 KEPT = 240  # then every second sample goes and they come half as often
 QUIET_KINDS = frozenset({"ingest", "model", "spikes"})
 SERIES = ("seconds", "power_w", "energy_j", "tokens_per_s", "tokens", "context_tokens", "memory_bytes",
@@ -46,7 +48,8 @@ class Live:
         self._began_at = time.monotonic()
         self._every = 1
         self._ticks = 0
-        self._last: tuple[float, float | None, int | None] | None = None
+        self._last: tuple[float, float | None] | None = None
+        self._counted: deque[tuple[float, int]] = deque()
         self._first: tuple[float | None, int | None] = (None, None)
         self._engine: Engine | None = None
         self._shape: dict[str, Any] | None = None
@@ -107,15 +110,16 @@ class Live:
             self._meter = self._services.meter
             self._measuring.enter_context(self._meter.measure())
             self._first = self._meter.total_j(), tokens_seen(engine)
-            self._last = time.monotonic(), *self._first
+            self._last = time.monotonic(), self._first[0]
+            self._counted.clear()
 
     def _values(self) -> dict[str, float | None] | None:
         engine = self._services.engine_in_use
         if engine is None or self._meter is None or self._last is None:
             return None
         now, energy_j, tokens = time.monotonic(), self._meter.total_j(), tokens_seen(engine)
-        then, energy_before, tokens_before = self._last
-        self._last = now, energy_j, tokens
+        then, energy_before = self._last
+        self._last = now, energy_j
         passed = now - then
         if passed <= 0:
             return None
@@ -124,13 +128,23 @@ class Live:
             "seconds": round(now - self._began_at, 2),
             "power_w": _rate(energy_j, energy_before, passed),
             "energy_j": _difference(energy_j, self._first[0]),
-            "tokens_per_s": _rate(tokens, tokens_before, passed),
+            "tokens_per_s": self._speed(now, tokens),
             "tokens": _difference(tokens, self._first[1]),
             "context_tokens": self._task.done if self._task.job.kind == "read" else None,
             "memory_bytes": psutil.Process().memory_info().rss,
             "spikes_per_channel": run.spikes_per_channel if run else None,
             "silent_share": run.silent_share if run else None,
         }
+
+    def _speed(self, now: float, tokens: int | None) -> float | None:
+        """Tokens a second over the last few seconds; over more where a chunk takes longer than that."""
+        if tokens is None:
+            return None
+        points = self._counted
+        points.append((now, tokens))
+        while len(points) > 2 and now - points[1][0] >= SPEED_S and points[1][1] < tokens:
+            points.popleft()
+        return _rate(tokens, points[0][1], now - points[0][0]) if points[0][1] < tokens else None
 
     def _about(self) -> dict[str, Any]:
         engine, meter, job = self._services.engine_in_use, self._meter, self._task.job

@@ -9,6 +9,7 @@ import streamlit as st
 BRAIN_W = 20.0
 """What a human brain draws, the mark every gauge of power carries."""
 
+FONT = "Source Sans, Source Sans Pro, sans-serif"
 CONFIG = {"displayModeBar": False, "scrollZoom": False, "responsive": True}
 Numbers = Sequence[float | None]
 
@@ -38,7 +39,7 @@ def show(figure: go.Figure, key: str, height: int) -> None:
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": shade["ink"], "size": 13},
+        font={"color": shade["ink"], "size": 13, "family": FONT},
         showlegend=bool(figure.layout.showlegend),
         dragmode=False,
         uirevision="still",

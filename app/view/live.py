@@ -28,7 +28,7 @@ def live_rows(live: Mapping[str, Any], context_tokens: int | None) -> list[Row]:
     energy_j, tokens = last(live, "energy_j"), last(live, "tokens")
     held = last(live, "context_tokens") if live.get("kind") == "read" else context_tokens
     return [
-        ("Processing", rate(last(live, "tokens_per_s", SMOOTH))),
+        ("Processing", rate(last(live, "tokens_per_s"))),
         ("Context", count(held, "token")),
         ("Energy so far", figure(energy_j, "J")),
         ("Per 1,000 tokens", figure(energy_per_thousand(energy_j, tokens), "J")),

@@ -9,6 +9,7 @@ from app.versus import Versus, compare, load_fit
 from app.view import charts
 from app.view.frame import services
 from app.view.gauges import energy_per_thousand
+from app.view.machine import reading_speed
 from app.view.words import NOT_AVAILABLE, count, figure, rate, safe, seconds, share, size
 from storage import metrics
 from storage.models import Finding
@@ -25,17 +26,6 @@ def find_trace(finding: Finding) -> dict[str, Any]:
             if metric.finding_id == finding.id or (finding.job_id and metric.job_id == finding.job_id):
                 return dict(metric.values)
     return {}
-
-
-def reading_speed(archive_id: int) -> float | None:
-    """Tokens a second over the archive's reading, as measured."""
-    with services().database.session() as s:
-        stretches = [
-            dict(metric.values) for metric in metrics.list_metrics(s, "read", archive_id, limit=RUNS)
-        ]
-    tokens = sum(stretch.get("tokens") or 0 for stretch in stretches)
-    spent = sum(stretch.get("seconds") or 0 for stretch in stretches)
-    return tokens / spent if tokens and spent else None
 
 
 def tokens_of(trace: Mapping[str, Any]) -> int | None:
@@ -106,12 +96,18 @@ def versus_rows(versus: Versus, ours_s: float | None, state_bytes: int | None) -
     return rows
 
 
+def _speed(archive_id: int) -> float | None:
+    """Tokens a second over the archive's reading, as measured."""
+    with services().database.session() as s:
+        return reading_speed(metrics.list_metrics(s, "read", archive_id, limit=RUNS))
+
+
 def draw_versus(finding: Finding, trace: Mapping[str, Any]) -> None:
     """The same through a Transformer of the same size."""
     shape, tokens, context = trace.get("shape"), tokens_of(trace), finding.context.get("tokens_read")
     if not shape or not tokens or not context:
         return
-    fit, speed = load_fit(), reading_speed(finding.archive_id)
+    fit, speed = load_fit(), _speed(finding.archive_id)
     versus = compare(shape, context, tokens, fit)
     st.html('<p class="eg-label">Against full attention</p>')
     head = ("", "This model", "Full attention", "Full attention costs", "")

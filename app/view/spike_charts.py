@@ -44,8 +44,8 @@ def raster(
         ticktext=[safe(shown(tokens[place])) for place in places],
         tickangle=-55,
     )
-    figure.update_yaxes(title={"text": f"{len(channels)} channels", "font": {"size": 12}}, showticklabels=False,
-                        showgrid=False)  # fmt: skip
+    title = {"text": f"{len(channels)} channels", "font": {"size": 12}}
+    figure.update_yaxes(title=title, showticklabels=False, showgrid=False)
     figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure
 

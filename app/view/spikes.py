@@ -162,8 +162,8 @@ def draw_projection(kept: SpikeFile, coding: str) -> None:
     st.html(table_html(("Arithmetic of the linear layers", "A token", "Against spikes"), rows))
     st.html(
         '<p class="eg-small">A projection, not a measurement: published energies of single operations at '
-        "45 nm times the operations of this text under the coding chosen above, memory and wires left out. On "
-        "the processor or GPU of this machine spikes save no energy by themselves.</p>"
+        "45 nm times the operations of this text under the coding chosen above, memory and wires left out. "
+        "On the processor or GPU of this machine spikes save no energy by themselves.</p>"
     )
 
 
