@@ -45,7 +45,7 @@ def raster(
         tickangle=-55,
     )
     title = {"text": f"{len(channels)} channels", "font": {"size": 12}}
-    figure.update_yaxes(title=title, showticklabels=False, showgrid=False)
+    figure.update_yaxes(title=title, showticklabels=False, showgrid=False, ticks="")
     figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure
 
@@ -100,10 +100,10 @@ def layer_rates(sites: Sequence[dict[str, Any]]) -> go.Figure:
 
 def tokens_html(tokens: Sequence[str], fired: npt.NDArray[np.int64]) -> str:
     """The text, each token shaded by how much it fires; hovering tells the figure."""
-    spread = float(fired.max() - fired.min()) or 1.0
+    low, high = np.percentile(fired, (5, 95))  # the first token of a text fires far more than any other
     parts = []
     for token, spikes in zip(tokens, fired, strict=True):
-        strength = 4 + 52 * (float(spikes) - float(fired.min())) / spread
+        strength = 2 + 58 * min(1.0, max(0.0, (float(spikes) - low) / ((high - low) or 1.0)))
         parts.append(
             f'<span style="--eg-heat:{strength:.0f}%" title="{int(spikes):,} spikes">{safe(token)}</span>'
         )
