@@ -121,7 +121,7 @@ class SpikeFile:
         """NotFoundError where the file is gone."""
         path = spikes_path(home, job_id)
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return cls(path, json.loads(kept["about"].tobytes()))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             hint = "Have them worked out again."

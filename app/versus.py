@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,14 @@ MEASURED = Path(__file__).resolve().parents[1] / "assets" / "measured" / "full_a
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Seconds to read T tokens with full attention: linear * T + quadratic * T^2, on one machine."""
+    """Seconds to read T tokens with full attention: linear * T + quadratic * T^2, on one machine.
+
+    `own_linear`: seconds a token that this program took in the same runs.
+    """
 
     linear: float
     quadratic: float
+    own_linear: float
     machine: str
     source: str
     points: tuple[tuple[int, float], ...]
@@ -55,7 +60,9 @@ def load_fit(path: Path = MEASURED) -> Fit:
     kept = json.loads(path.read_text("utf-8"))
     points = tuple((int(tokens), float(seconds)) for tokens, seconds in kept["points"])
     linear, quadratic = fit_points(list(points))
-    return Fit(linear, quadratic, kept["machine"], kept["source"], points)
+    own = [(int(tokens), float(seconds)) for tokens, seconds in kept["own_points"]]
+    own_linear = statistics.median(seconds / tokens for tokens, seconds in own)
+    return Fit(linear, quadratic, own_linear, kept["machine"], kept["source"], points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class Versus:
     full_question: int
     full_cache_bytes: int
     full_reading_s: float
+    ours_reading_s: float
 
 
 def compare(shape: dict[str, Any], context: int, tokens: int, fit: Fit) -> Versus:
@@ -85,4 +93,5 @@ def compare(shape: dict[str, Any], context: int, tokens: int, fit: Fit) -> Versu
         full_question=full.macs(context, tokens),
         full_cache_bytes=full.cache(context + tokens),
         full_reading_s=fit.seconds(context),
+        ours_reading_s=fit.own_linear * context,
     )

@@ -106,7 +106,10 @@ def test_an_estimate_switched_on_reaches_the_answer(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "cuda:0 ran out of memory"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+            "cuda:0 ran out of memory",
+        ),
         (RuntimeError("CUDA error: device-side assert triggered\nmore"), "CUDA error: device-side assert"),
         (RuntimeError("HIP error: the operation cannot be performed"), "HIP error"),
         (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB) error"), "ran out of memory"),

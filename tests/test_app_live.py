@@ -72,9 +72,7 @@ def work(services: Services, clock: Clock, gauges: Live, tokens: int, seconds: f
     gauges.sample()
 
 
-def test_a_sample_tells_watts_speed_and_energy(
-    watched: tuple[Services, Live, Sensor], clock: Clock
-) -> None:
+def test_a_sample_tells_watts_speed_and_energy(watched: tuple[Services, Live, Sensor], clock: Clock) -> None:
     services, gauges, _ = watched
     gauges.sample()
     for _ in range(4):

@@ -34,7 +34,9 @@ def one_by_one(shape: Shape, start: int, tokens: int) -> int:
     return total
 
 
-@pytest.mark.parametrize(("start", "tokens"), [(0, 1), (0, 30), (0, 37), (0, 38), (0, 100), (33, 10), (90, 1)])
+@pytest.mark.parametrize(
+    ("start", "tokens"), [(0, 1), (0, 30), (0, 37), (0, 38), (0, 100), (33, 10), (90, 1)]
+)
 def test_attention_is_counted_exactly(start: int, tokens: int) -> None:
     assert SHAPE.attention(start, tokens) == one_by_one(SHAPE, start, tokens)
 

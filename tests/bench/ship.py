@@ -15,13 +15,12 @@ from app.versus import MEASURED, fit_points
 from tests.bench.record import RESULTS, ROOT
 
 
-def points_of(lines: list[dict]) -> list[tuple[int, float]]:
-    """(tokens, seconds) of the peer with full attention, the median where a length was measured again."""
+def points_of(lines: list[dict], name: str) -> list[tuple[int, float]]:
+    """(tokens, seconds) at the speed of that name, the median where a length was measured again."""
     seconds: dict[int, list[float]] = {}
     for line in lines:
-        if "peer_tokens_per_s" in line:
-            length = line["settings"]["length"]
-            seconds.setdefault(length, []).append(length / line["peer_tokens_per_s"])
+        length = line["settings"]["length"]
+        seconds.setdefault(length, []).append(length / line[name])
     return [(length, round(statistics.median(found), 4)) for length, found in sorted(seconds.items())]
 
 
@@ -32,13 +31,14 @@ def main() -> None:
     options = parser.parse_args()
     lines = [json.loads(line) for line in options.results.read_text("utf-8").splitlines()]
     peers = [line for line in lines if "peer_tokens_per_s" in line]
-    points = points_of(peers)
+    points = points_of(peers, "peer_tokens_per_s")
     kept = {
         "source": str(options.results.resolve().relative_to(ROOT)),
         "peer": peers[-1]["settings"]["compare"],
         "machine": f"{peers[-1]['machine']['cpu']}, {peers[-1]['machine']['cores']} cores",
         "date": peers[-1]["date"],
         "points": points,
+        "own_points": points_of(peers, "tokens_per_s"),
     }
     MEASURED.parent.mkdir(parents=True, exist_ok=True)
     MEASURED.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
