@@ -76,22 +76,23 @@ def operations(number: int) -> str:
     return f"{value:.3g}{unit}"
 
 
-def times(full: float, ours: float) -> str:
+def times(ours: float, full: float) -> str:
     """`12 times`."""
     return f"{full / ours:.3g} times" if ours else ""
 
 
 def versus_rows(versus: Versus, ours_s: float | None, state_bytes: int | None) -> list[tuple[str, ...]]:
     """Ours, full attention, the ratio, and where both come from."""
+    v = versus
+    on_top = f"Operations for {count(v.tokens)} tokens on top of it"
+    read, question = (v.ours_reading, v.full_reading), (v.ours_question, v.full_question)
     rows: list[tuple[str, ...]] = [
-        ("Operations to read the archive", operations(versus.ours_reading), operations(versus.full_reading),
-         times(versus.full_reading, versus.ours_reading), COUNTED),
-        (f"Operations for {count(versus.tokens)} tokens on top of it", operations(versus.ours_question), operations(versus.full_question),
-         times(versus.full_question, versus.ours_question), COUNTED),
-        ("Memory of the context", size(state_bytes), size(versus.full_cache_bytes),
-         times(versus.full_cache_bytes, state_bytes or 0), "measured / counted"),
-        ("Time to read the archive, bench machine", seconds(versus.ours_reading_s),
-         seconds(versus.full_reading_s), times(versus.full_reading_s, versus.ours_reading_s), FITTED),
+        ("Operations to read the archive", *map(operations, read), times(*read), COUNTED),
+        (on_top, *map(operations, question), times(*question), COUNTED),
+        ("Memory of the context", size(state_bytes), size(v.full_cache_bytes),
+         times(state_bytes or 0, v.full_cache_bytes), "measured / counted"),
+        ("Time to read the archive, bench machine", seconds(v.ours_reading_s), seconds(v.full_reading_s),
+         times(v.ours_reading_s, v.full_reading_s), FITTED),
         ("Time to read the archive, this machine", seconds(ours_s), "", "", MEASURED if ours_s else ""),
     ]  # fmt: skip
     return rows
@@ -118,9 +119,9 @@ def draw_versus(finding: Finding, trace: Mapping[str, Any]) -> None:
     st.html(
         f'<p class="eg-small">A Transformer of the same size, every layer attending to all '
         f"{safe(count(context))} tokens. Operations are multiply-accumulates, counted exactly from the two "
-        f"architectures, {safe(count(versus.tokens))} being what the model processed for this question. Times "
-        f"on the bench machine are fitted to {len(fit.points)} measurements of both in the same run on "
-        f"{safe(fit.machine)} ({safe(fit.source)}): a·T + b·T² for full attention, a·T for this model.{beyond}</p>"
+        f"architectures, for the {safe(count(tokens))} tokens that the model processed here. Times "
+        f"are fitted to {len(fit.points)} measurements of both in the same run on {safe(fit.machine)} "
+        f"({safe(fit.source)}): a·T + b·T² for full attention, a·T for this model.{beyond}</p>"
     )
 
 

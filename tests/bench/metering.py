@@ -1,4 +1,4 @@
-"""What the gauges cost: processor time of the sampling threads against that of reading, in one worker process.
+"""What the gauges cost: processor time of the sampling threads against that of reading, in one process.
 
 python tests/bench/metering.py --model HOME/models/default [--tokens 40000]
 
