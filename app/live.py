@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine import Engine
 
 SAMPLE_S = 1.0
+LEAST_S = 0.2  # a shorter stretch says nothing of power
 SPEED_S = 8.0
 KEPT = 240  # then every second sample goes and they come half as often
 QUIET_KINDS = frozenset({"ingest", "model", "spikes"})
@@ -119,10 +120,10 @@ class Live:
             return None
         now, energy_j, tokens = time.monotonic(), self._meter.total_j(), tokens_seen(engine)
         then, energy_before = self._last
-        self._last = now, energy_j
         passed = now - then
-        if passed <= 0:
+        if passed < LEAST_S:
             return None
+        self._last = now, energy_j
         run = engine.last_run
         return {
             "seconds": round(now - self._began_at, 2),

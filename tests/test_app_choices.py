@@ -120,7 +120,7 @@ def test_an_estimate_switched_on_reaches_the_answer(tmp_path: Path, monkeypatch:
 )
 def test_a_failing_device_is_told_from_a_mistake(error: Exception, words: str | None) -> None:
     why = device_failure(error, "cuda:0")
-    assert words is None and why is None or words is not None and why is not None and words in why
+    assert (words is None and why is None) or (words is not None and why is not None and words in why)
     assert device_failure(error, "cpu") is None
 
 

@@ -143,7 +143,7 @@ def test_power_is_estimated_only_when_switched_on() -> None:
     page = open_page("machine")
     assert not any(box.key == "estimate_kind" for box in page.selectbox)
     page.toggle(key="estimate_on").set_value(True).run()
-    next(box for box in page.selectbox if box.key == "estimate_kind").set_value("Thin laptop, 15 W").run()
+    next(box for box in page.selectbox if box.key == "estimate_kind").set_value("Thin laptop, 15 W")
     press(page, "Use")
     assert not page.exception
     with seeds.database.session() as s:

@@ -13,7 +13,7 @@ from storage import Archive, Finding
 
 POLL_S = 0.4
 SUGGESTED = 4
-WIDTHS = (0.69, 0.31)
+WIDTHS = (0.66, 0.34)
 
 
 def nothing_to_ask() -> None:

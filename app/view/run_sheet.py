@@ -119,9 +119,10 @@ def draw_versus(finding: Finding, trace: Mapping[str, Any]) -> None:
     st.html(
         f'<p class="eg-small">A Transformer of the same size, every layer attending to all '
         f"{safe(count(context))} tokens. Operations are multiply-accumulates, counted exactly from the two "
-        f"architectures, for the {safe(count(tokens))} tokens that the model processed here. Times "
-        f"are fitted to {len(fit.points)} measurements of both in the same run on {safe(fit.machine)} "
-        f"({safe(fit.source)}): a·T + b·T² for full attention, a·T for this model.{beyond}</p>"
+        f"architectures, for the {safe(count(tokens))} tokens that the model processed here. Times on the "
+        f"bench machine are fitted to {len(fit.points)} measurements of both in the same run on "
+        f"{safe(fit.machine)} ({safe(fit.source)}): a·T + b·T² for full attention, a·T for this "
+        f"model.{beyond}</p>"
     )
 
 
