@@ -12,6 +12,7 @@ PAGES = (
     st.Page("app/pages/ask.py", title="Ask", icon=":material/forum:", url_path="ask"),
     st.Page("app/pages/matrix.py", title="Matrix", icon=":material/table_view:", url_path="matrix"),
     st.Page("app/pages/findings.py", title="Findings", icon=":material/fact_check:", url_path="findings"),
+    st.Page("app/pages/spikes.py", title="Spikes", icon=":material/blur_on:", url_path="spikes"),
     st.Page("app/pages/machine.py", title="Engine", icon=":material/memory:", url_path="engine"),
 )
 

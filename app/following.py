@@ -74,6 +74,7 @@ class Follower:
         shown = threading.Thread(target=self._show_progress, args=(job.id, watching), daemon=True)
         shown.start()
         try:
+            self._services.take_choices()
             error = run_job(self._services, job, self._worker, stop=self._stop, on_text=on_text)
         finally:
             watching.set()

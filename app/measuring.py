@@ -57,10 +57,20 @@ class Stretch:
 
 
 def power_values(power: Measurement | None) -> dict[str, Any]:
-    """Joules and watts with their source; None and "not available" where nothing measures."""
+    """Joules and watts with their source, whether measured or estimated, and what is missing and why."""
     if power is None:
-        return {"energy_j": None, "power_w": None, "power_source": "not available"}
-    return {"energy_j": power.energy_j, "power_w": power.power_w, "power_source": power.source}
+        power_of = ("energy_j", "power_w", "idle_power_w")
+        shared = "a question was answered in between, whose energy cannot be told apart"
+        named = {"power_source": "not available", "power_kind": "not available", "power_reason": shared}
+        return dict.fromkeys(power_of) | named
+    return {
+        "energy_j": power.energy_j,
+        "power_w": power.power_w,
+        "power_source": power.source,
+        "power_kind": power.kind,
+        "power_reason": power.reason,
+        "idle_power_w": power.idle_w,
+    }
 
 
 def spike_values(run: RunStats | None) -> dict[str, Any]:

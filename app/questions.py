@@ -27,6 +27,10 @@ RUN_KEYS = (
     "power_source",
     "spikes_per_channel",
     "silent_share",
+    "power_kind",
+    "power_reason",
+    "idle_power_w",
+    "device_note",
 )
 CITATION_KEYS = ("number", "document", "page", "start", "end", "quote", "verified", "score")
 

@@ -15,14 +15,17 @@ from sqlalchemy.orm import Session
 
 from app.answering import OnText, run_ask
 from app.errors import INTERNAL, JobCancelledError, JobStoppedError, describe
+from app.fallback import device_failure
 from app.filling import run_matrix
 from app.ingesting import run_ingest
 from app.installing import run_model
 from app.keeping import run_backup, run_duplicates, run_restore
+from app.live import Live
 from app.reading import run_read
 from app.services import Services
+from app.spiking import run_spikes
 from app.task import Task
-from storage import BusyError, Job, jobs
+from storage import BusyError, Job, findings, jobs
 
 log = logging.getLogger(__name__)
 SETTLE_TRIES = 5
@@ -60,7 +63,8 @@ def run_job(
     """Do a job that `worker` has claimed. Errors end the job, not the caller: the error is returned."""
     with Task(services, job, worker, stop, serve) as task:
         try:
-            result = _do(services, task, on_text)
+            with Live(services, task):
+                result = _do_somewhere(services, task, on_text)
         except JobCancelledError as error:
             _settle(services, lambda s: jobs.confirm_cancelled(s, job.id, worker=worker))
             return error
@@ -76,6 +80,33 @@ def run_job(
             return error
         _settle(services, lambda s: jobs.finish(s, job.id, result, worker=worker))
     return None
+
+
+def _do_somewhere(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any]:
+    """Do the job; if the accelerator fails in it, once more with the processor."""
+    try:
+        return _do(services, task, on_text)
+    except Exception as error:
+        in_use = services.engine_in_use
+        if in_use is None and services.device_is_fixed:  # asked for by name just now: its own error says it
+            raise
+        device = in_use.device if in_use is not None else services.wanted_device
+        why = device_failure(error, device)
+        if why is None:
+            raise
+        log.warning("job %d (%s): %s; it goes on with the processor", task.job.id, task.job.kind, why)
+        services.fall_back(why)
+    finding_id = task.job.payload.get("finding_id") if task.job.kind == "ask" else None
+    if finding_id:  # an ask job closes its finding when it fails
+        with services.database.session() as s:
+            findings.update_finding(s, finding_id, status="running", error="")
+    result = _do(services, task, on_text)
+    if finding_id:
+        with services.database.session() as s:
+            run = {**findings.get_finding(s, finding_id).run, "device_note": services.device_note}
+            findings.update_finding(s, finding_id, run=run)
+        result["run"]["device_note"] = services.device_note
+    return result
 
 
 def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any]:
@@ -96,6 +127,8 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_duplicates(services, task)
         case "matrix":
             return run_matrix(services, task)
+        case "spikes":
+            return run_spikes(services, task)
     raise ValueError(f"unknown kind of job {task.job.kind!r}")
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.choices import Choices
 from app.errors import UserError
 from app.fitting import memory_there, refuse_loading
 from app.installed import EMBEDDED, default_name, is_model, model_path, unknown_model
@@ -30,7 +31,9 @@ class Services:
         self._engine = engine
         self._loaded_from: Path | None = None
         self._meter = meter
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
+        self._choices = Choices()  # those that the model in memory was loaded with
+        self.device_note = ""  # what befell the device that was to be used
 
     @cached_property
     def home(self) -> Home:
@@ -65,6 +68,11 @@ class Services:
         return self._engine is not None
 
     @property
+    def engine_in_use(self) -> Engine | None:
+        """The model if it is in memory."""
+        return self._engine
+
+    @property
     def engine(self) -> Engine:
         """The model, loaded on the chosen device when first asked for."""
         with self._loading:
@@ -73,7 +81,8 @@ class Services:
 
                 self._check_model()
                 self._check_memory()
-                self._engine = Engine.load(self.model_dir, device=self._device())
+                k = self._choices.spike_k
+                self._engine = Engine.load(self.model_dir, device=self._device(), spike_k=k)
                 self._loaded_from = self.model_dir
             return self._engine
 
@@ -82,10 +91,44 @@ class Services:
         with self._loading:
             if self._loaded_from is None or self._loaded_from == self.model_dir:
                 return False
-            self._engine = self._loaded_from = None
-            for held in ("tokenizer", "contexts"):
-                self.__dict__.pop(held, None)
+            self._drop_engine()
+            self.__dict__.pop("tokenizer", None)
             return True
+
+    def take_choices(self) -> None:
+        """Go by what the person has chosen since. Called between jobs, never within one."""
+        with self.database.session() as s:
+            now = Choices.load(s)
+        with self._loading:
+            before, self._choices = self._choices, now
+            if now.device_at != before.device_at:
+                self.device_note = ""
+            loaded_by = ("device", "device_at", "spike_k")
+            if any(getattr(now, name) != getattr(before, name) for name in loaded_by):
+                self._drop_engine()
+            if now != before:
+                self._meter = None
+
+    def fall_back(self, why: str) -> None:
+        """Go on with the processor, until another device is chosen."""
+        with self._loading:
+            self.device_note = f"{why}. The work goes on with the processor."
+            if self._engine is None or self._engine.device != "cpu":
+                self._drop_engine()
+
+    @property
+    def wanted_device(self) -> str:
+        """What is asked for on the command line, else in the page: "auto" or a name."""
+        return self._choices.device if self.options.device == "auto" else self.options.device
+
+    @property
+    def device_is_fixed(self) -> bool:
+        """Whether the command line decides."""
+        return self.options.device != "auto"
+
+    def _drop_engine(self) -> None:
+        self._engine = self._loaded_from = self._meter = None
+        self.__dict__.pop("contexts", None)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -110,17 +153,20 @@ class Services:
             if self._meter is None:
                 import devices
 
-                name = self._engine.device if self._engine is not None else self.options.device
-                self._meter = devices.open_meters(devices.select(name))
+                name = self._engine.device if self._engine is not None else self.wanted_device
+                tdp_w = self._choices.tdp_w
+                self._meter = devices.open_meters(devices.select(name), tdp_w=tdp_w)
             return self._meter
 
     def _device(self) -> str:
         """The device's name as torch spells it; an unknown one is an error that names those there are."""
-        if self.options.device == "auto":
+        if self.device_note:
+            return "cpu"
+        if self.wanted_device == "auto":
             return "auto"
         import devices
 
-        return devices.select(self.options.device).name
+        return devices.select(self.wanted_device).name
 
     def close(self) -> None:
         """Give back the database connections."""

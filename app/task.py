@@ -42,6 +42,7 @@ class Task:
         self._signal = Beat.GO
         self._over = threading.Event()
         self._shown_at = 0.0
+        self.done = 0.0
         self._speed = Speed()
         self._thread = threading.Thread(target=self._keep_alive, name=f"heartbeat-{job.id}", daemon=True)
 
@@ -86,6 +87,7 @@ class Task:
         self, done: float, total: float, unit: str = "", message: str = "", *, at_once: bool = False
     ) -> None:
         """Report how far the work is; written at most every half second unless `at_once`."""
+        self.done = done
         now = time.monotonic()
         rate = self._speed.at(now, done)
         if now - self._shown_at < SHOW_S and not at_once:

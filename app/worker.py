@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from app.answering import resident_bytes
 from app.errors import describe
 from app.fitting import memory_plan
+from app.idle import IdleWatch
+from app.live import sweep
 from app.running import is_dead, run_job, worker_id
 from app.services import Services
 from app.tidying import tidy
@@ -31,6 +33,7 @@ PARSING = ("ingest",)
 ASIDE = ("model",)
 """Kinds of jobs that only wait for a network or a disk: done beside the others, not between them."""
 ASIDE_POLL_S = 1.0
+QUICK = ("ask", "spikes")  # answered between the steps of a long job
 
 
 class Worker:
@@ -42,6 +45,7 @@ class Worker:
         self._stop = threading.Event()
         self._looked_at = 0.0
         self._warm = False
+        self._idle = IdleWatch()
 
     def run_forever(self) -> None:
         """Work until SIGTERM or SIGINT; the job in hand then goes back to the queue, its progress saved."""
@@ -64,6 +68,7 @@ class Worker:
                     self._warm = False
                 if not self._step(without=(*PARSING, *ASIDE)):
                     self._warm_up()
+                    self._look_at_idleness()
                     self._stop.wait(POLL_S)
         finally:
             self._stop.set()
@@ -104,6 +109,9 @@ class Worker:
         if job is None:
             return False
         log.info("job %d: %s", job.id, job.kind)
+        if kinds is None:  # within another job its model is not changed
+            self._idle.busy()
+            self._services.take_choices()
         run_job(self._services, job, self.id, stop=self._stop, serve=None if kinds else self._serve)
         return True
 
@@ -111,7 +119,7 @@ class Worker:
         """Between two steps of a long job: questions go first."""
         if time.monotonic() - self._looked_at < ASK_EVERY_S:
             return
-        while not self._stop.is_set() and self._step(("ask",)):
+        while not self._stop.is_set() and self._step(QUICK):
             pass
         self._looked_at = time.monotonic()
 
@@ -124,6 +132,10 @@ class Worker:
             log.info("model %s loaded on %s", self._services.model_name, self._services.engine.device)
         except Exception as error:  # the first job that needs the model will say it to the person
             log.warning("the model could not be loaded: %s", describe(error).message)
+
+    def _look_at_idleness(self) -> None:
+        if self._services.engine_loaded:
+            self._idle.idle(self._services.meter)
 
     def _take_over(self) -> None:
         """Queue again what dead processes of this machine left, and mend what they left half-done."""
@@ -139,6 +151,9 @@ class Worker:
                 jobs.remove_worker(s, name)
             _adopt_documents(s)
             _settle_findings(s)
+            alone = not jobs.worker_alive(s) or len(jobs.list_workers(s)) <= 1
+        if alone:
+            sweep(self._services.home)
         tidy(self._services)
 
     def _say_alive(self) -> None:
@@ -154,8 +169,11 @@ class Worker:
             engine = self._services.engine
             info |= {"device": engine.device, "backend": engine.backend, "model_bytes": engine.nbytes}
             info |= {"description": engine.config.describe(), "fingerprint": engine.fingerprint}
-            info["power_source"] = self._services.meter.source
             info["plan"] = memory_plan(engine).as_dict()
+            meter = self._services.meter
+            info |= {"power_source": meter.source, "power_kind": meter.kind, "power_reason": meter.reason}
+            info |= {"idle_power_w": meter.idle_w, "spike_k": engine.config.spike and engine.config.spike.k}
+        info |= {"device_note": self._services.device_note, "fixed": self._services.device_is_fixed}
         return info
 
     def _say_goodbye(self) -> None:

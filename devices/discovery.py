@@ -34,6 +34,12 @@ def select(name: str = "auto", devices: Sequence[Device] | None = None) -> Devic
     return next(device for device in _marked(devices, name) if device.chosen)
 
 
+def mark(devices: Sequence[Device], name: str) -> list[Device]:
+    """The same devices with the one that `select(name)` takes marked as chosen, reasons in words."""
+    plain = [replace(d, chosen=False, reason="" if d.usable else d.reason) for d in devices]
+    return _marked(plain, name)
+
+
 def _find(ask_torch: bool) -> list[Device]:
     cards = _driver_cards()
     if not ask_torch:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 from devices.device import Device
-
-SAMPLE_S = 0.1
+from devices.integral import PowerIntegral
 
 
 def load_nvml() -> Any | None:
@@ -40,6 +36,12 @@ def dtypes_of(capability: tuple[int, int]) -> tuple[str, ...]:
     return tuple(name for name, first in since.items() if capability >= first)
 
 
+def features_of(capability: tuple[int, int], label: str) -> tuple[str, ...]:
+    """What an NVIDIA card of this compute capability and name has (the GTX 16 series has no tensor cores)."""
+    named = (f"compute capability {capability[0]}.{capability[1]}",)
+    return (*named, "tensor cores") if capability >= (7, 0) and "GTX 16" not in label else named
+
+
 def _device(nvml: Any, index: int) -> Device:
     label, memory, capability, uuid, reason = "NVIDIA GPU", None, (0, 0), "", ""
     try:
@@ -50,7 +52,7 @@ def _device(nvml: Any, index: int) -> Device:
         capability = tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))
     except nvml.NVMLError as error:
         reason = f"the driver does not answer for it: {error}"
-    features = (f"compute capability {capability[0]}.{capability[1]}",) if capability != (0, 0) else ()
+    features = features_of(capability, label) if capability != (0, 0) else ()
     return Device(
         name=f"cuda:{index}",
         kind="cuda",
@@ -88,36 +90,16 @@ class EnergyCounter:
             return None
 
 
-class PowerIntegral:
-    """Joules from the card's momentary watts, added up between readings, for cards without a counter."""
+def power_integral(nvml: Any, handle: Any, index: int) -> PowerIntegral:
+    """Joules added up from the card's momentary watts, for cards without a counter."""
 
-    sample_s: float | None = SAMPLE_S
+    def read_power_w() -> float | None:
+        try:
+            return float(nvml.nvmlDeviceGetPowerUsage(handle)) / 1000
+        except nvml.NVMLError:
+            return None
 
-    def __init__(
-        self, nvml: Any, handle: Any, index: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._nvml = nvml
-        self._handle = handle
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._last: tuple[float, float] | None = None
-        self._total_j = 0.0
-        self.source = f"NVML power, integrated (GPU {index})"
-
-    def read_energy_j(self) -> float | None:
-        """Joules so far, right if read every `sample_s` seconds; None when the card no longer answers."""
-        with self._lock:
-            try:
-                power_w = self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000
-            except self._nvml.NVMLError:
-                self._last = None
-                return None
-            now = self._clock()
-            if self._last is not None:
-                then, before_w = self._last
-                self._total_j += (power_w + before_w) / 2 * (now - then)
-            self._last = now, power_w
-            return self._total_j
+    return PowerIntegral(f"NVML power, integrated (GPU {index})", read_power_w)
 
 
 def nvml_meter(nvml: Any, device: Device) -> tuple[EnergyCounter | PowerIntegral | None, str]:
@@ -127,8 +109,8 @@ def nvml_meter(nvml: Any, device: Device) -> tuple[EnergyCounter | PowerIntegral
     except nvml.NVMLError as error:
         return None, f"NVML does not know {device.name} ({error})"
     refusals = []
-    for kind in (EnergyCounter, PowerIntegral):
-        meter = kind(nvml, handle, index)
+    for make in (EnergyCounter, power_integral):
+        meter = make(nvml, handle, index)
         if meter.read_energy_j() is not None:
             return meter, ""
         refusals.append(meter.source)

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
-
-from devices.device import Device
-from devices.nvidia import load_nvml, nvml_meter
-from devices.rapl import POWERCAP, rapl_meters
+from typing import Protocol
 
 NOT_AVAILABLE = "not available"
+MEASURED, ESTIMATED = "measured", "estimated"
 
 
 class PowerMeter(Protocol):
-    """One sensor. `sample_s`: it must be read at least this often while measuring; None: only at the ends."""
+    """One sensor. `sample_s`: it must be read at least this often while measuring; None: only at the ends.
+
+    One that takes long to ask has `sample` too, which is called in the background instead. An estimate has
+    `estimated`.
+    """
 
     source: str
     sample_s: float | None
@@ -37,6 +37,8 @@ class Measurement:
     source: str = NOT_AVAILABLE
     reason: str = ""
     parts: tuple[tuple[str, float], ...] = ()  # (source, joules) of each sensor
+    kind: str = NOT_AVAILABLE  # "measured", "estimated" or "not available"
+    idle_w: float | None = None  # what the same sensors showed while nothing was done
 
 
 class Meter:
@@ -51,11 +53,25 @@ class Meter:
         self._failed: dict[object, str] = {}  # running measurements, and the sensor that fell silent in each
         self._stop: threading.Event | None = None
         self.reason = reason
+        self.idle_w: float | None = None  # set by whoever knows when nothing is done
 
     @property
     def source(self) -> str:
         """The sensors' names, or "not available"."""
         return " + ".join(sensor.source for sensor in self._sensors) or NOT_AVAILABLE
+
+    @property
+    def kind(self) -> str:
+        """Whether figures are measured, estimated or not available."""
+        if not self._sensors:
+            return NOT_AVAILABLE
+        return ESTIMATED if any(getattr(s, "estimated", False) for s in self._sensors) else MEASURED
+
+    def total_j(self) -> float | None:
+        """Joules of all sensors since some fixed moment; right while a measurement runs. None: not known."""
+        values = [sensor.read_energy_j() for sensor in self._sensors]
+        known = [value for value in values if value is not None]
+        return sum(known) if values and len(known) == len(values) else None
 
     @contextmanager
     def measure(self) -> Iterator[Measurement]:
@@ -93,17 +109,18 @@ class Meter:
         result.parts = tuple(parts)
         result.energy_j = energy_j
         result.power_w = energy_j / result.seconds
-        result.source = self.source
+        result.source, result.kind, result.idle_w = self.source, self.kind, self.idle_w
 
     def _enter(self) -> object:
         run = object()
         with self._lock:
             self._failed[run] = ""
-            periods = [sensor.sample_s for sensor in self._sensors if sensor.sample_s is not None]
-            if periods and self._stop is None:
+            sampled = [sensor for sensor in self._sensors if sensor.sample_s is not None]
+            if sampled and self._stop is None:
                 self._stop = threading.Event()
-                arguments = (self._stop, min(periods))
-                threading.Thread(target=self._sample, args=arguments, name="power", daemon=True).start()
+                for sensor in sampled:  # a thread each: a slow tool must not delay a fast counter
+                    arguments = (self._stop, sensor)
+                    threading.Thread(target=self._sample, args=arguments, name="power", daemon=True).start()
         return run
 
     def _leave(self, run: object) -> str:
@@ -114,26 +131,12 @@ class Meter:
                 self._stop = None
             return self._failed.pop(run)
 
-    def _sample(self, stop: threading.Event, period_s: float) -> None:
-        while not stop.wait(period_s):
-            for sensor in self._sensors:
-                if sensor.sample_s is not None and sensor.read_energy_j() is None:
-                    with self._lock:
-                        self._failed = dict.fromkeys(self._failed, sensor.source)
-
-
-def open_meters(device: Device, powercap: Path = POWERCAP, nvml: Any | None = None) -> Meter:
-    """The meter of `device`: its own sensor and the processor's, or one that says why it cannot measure."""
-    processor, processor_reason = rapl_meters(powercap)
-    if device.kind == "cpu":
-        return Meter(processor, processor_reason)
-    if device.vendor != "NVIDIA":
-        return Meter((), f"no power meter for {device.vendor} devices here")
-    nvml = nvml or load_nvml()
-    if nvml is None:
-        return Meter((), "NVIDIA's management library (NVML) does not answer")
-    card, card_reason = nvml_meter(nvml, device)
-    if card is None:
-        return Meter((), card_reason)
-    missing = f"without the processor: {processor_reason}" if processor_reason else ""
-    return Meter((card, *processor), missing)
+    def _sample(self, stop: threading.Event, sensor: PowerMeter) -> None:
+        ask = getattr(sensor, "sample", None) or sensor.read_energy_j
+        slow = hasattr(sensor, "sample")
+        while slow or not stop.wait(sensor.sample_s):
+            if ask() is None:
+                with self._lock:
+                    self._failed = dict.fromkeys(self._failed, sensor.source)
+            if slow and stop.wait(sensor.sample_s):
+                return

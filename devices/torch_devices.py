@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from devices.device import Device
-from devices.nvidia import dtypes_of
+from devices.nvidia import dtypes_of, features_of
 
 _DTYPES = ("float32", "float16", "bfloat16", "int8")
 
@@ -21,6 +21,8 @@ _OTHERS: dict[str, tuple[str | None, str, str, tuple[str, ...]]] = {
     "xpu": (None, "Intel", "intel", _DTYPES),
     "mps": (None, "Apple", "", _DTYPES[:3]),
 }
+_FEATURES = {"npu": ("cube units",), "xpu": (), "musa": ()}
+_MATRIX_CORES = ("gfx908", "gfx90a", "gfx94", "gfx95", "gfx11", "gfx12")
 _TRITON_NAMES = {"NVIDIA": "nvidia", "AMD": "amd", "MetaX": "metax"}
 
 
@@ -75,20 +77,28 @@ def _cuda_device(torch: Any, index: int, triton: frozenset[str]) -> Device:
     vendor = _cuda_vendor(torch, properties.name)
     capability = (int(properties.major), int(properties.minor))
     if vendor == "NVIDIA":
-        dtypes, architecture = dtypes_of(capability), f"compute capability {capability[0]}.{capability[1]}"
+        dtypes, features = dtypes_of(capability), features_of(capability, properties.name)
     else:
-        dtypes, architecture = _DTYPES, getattr(properties, "gcnArchName", "")
+        dtypes, features = _DTYPES, _architecture(getattr(properties, "gcnArchName", ""))
     return Device(
         name=f"cuda:{index}",
         kind="cuda",
         vendor=vendor,
         label=properties.name,
         memory_bytes=int(properties.total_memory),
-        features=(architecture,) if architecture else (),
+        features=features,
         dtypes=dtypes,
         triton=_TRITON_NAMES[vendor] in triton and (vendor != "NVIDIA" or capability >= (7, 0)),
         uuid=str(getattr(properties, "uuid", "")),
     )
+
+
+def _architecture(name: str) -> tuple[str, ...]:
+    """An AMD architecture, and whether it multiplies matrices in hardware."""
+    if not name:
+        return ()
+    short = name.partition(":")[0]
+    return (short, "matrix cores") if short.startswith(_MATRIX_CORES) else (short,)
 
 
 def _cuda_vendor(torch: Any, label: str) -> str:
@@ -116,12 +126,17 @@ def _other_devices(
             vendor=vendor,
             label=module.get_device_name(index),
             memory_bytes=int(module.get_device_properties(index).total_memory),
-            features=(),
+            features=_FEATURES[kind] + _matrix_engines(module.get_device_properties(index)),
             dtypes=dtypes,
             triton=triton,
         )
         for index in range(module.device_count())
     ]
+
+
+def _matrix_engines(properties: Any) -> tuple[str, ...]:
+    """Intel's matrix engines, where the driver tells of them."""
+    return ("XMX",) if getattr(properties, "has_subgroup_matrix_multiply_accumulate", 0) else ()
 
 
 def _apple_device(torch: Any, vendor: str, dtypes: tuple[str, ...]) -> list[Device]:

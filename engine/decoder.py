@@ -1,6 +1,7 @@
 """The decoder: one forward pass over a chunk of tokens, advancing a state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,17 @@ class Decoder:
         self.spill = SpillSettings.default()
         self.rotary = Rotary(config.head_dim, config.rope_theta)
         self._prelude: ContextState | None = None
+        self.tokens_seen = 0  # ever; a gauge reads it from another thread
+
+    @contextmanager
+    def coded_by(self, wrap: Callable[[Coder], Coder]) -> Iterator[None]:
+        """Inside, the layers' inputs are made by `wrap(coder)`."""
+        own = self._coder
+        self._coder = wrap(own)
+        try:
+            yield
+        finally:
+            self._coder = own
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing (the learned sinks, where the model has them, left their trace)."""
@@ -131,6 +143,7 @@ class Decoder:
             if tap is not None:
                 tap(i + 1, hidden)
         state.tokens_read += len(ids)
+        self.tokens_seen += len(ids)
         return hidden if output else None
 
     def logits(self, hidden: Tensor) -> Tensor:

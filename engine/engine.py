@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -62,11 +63,13 @@ class Engine:
         spiking: bool | str = "auto",
         models_dir: str | Path | None = None,
         dtype: str = "auto",
+        spike_k: float | None = None,
     ) -> "Engine":
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
         `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
-        format where the processor has it, float32 for other checkpoints. Raises ModelError, DeviceError.
+        format where the processor has it, float32 for other checkpoints. `spike_k`: another threshold factor
+        than the model's own, which makes it another model. Raises ModelError, DeviceError.
         """
         if device not in ("auto", "cpu"):
             raise DeviceError(
@@ -84,6 +87,10 @@ class Engine:
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
         identity = checkpoint.identity(source.files, tokenizer)
+        if use_spikes and config.spike is not None and spike_k not in (None, config.spike.k):
+            assert spike_k is not None
+            config = replace(config, spike=replace(config.spike, k=spike_k))
+            identity += f":k={spike_k:g}"
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property

@@ -51,11 +51,19 @@ class Home:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def live(self) -> Path:
+        return self.path / "live"
+
+    @property
+    def spikes(self) -> Path:
+        return self.path / "spikes"
+
     def ensure(self) -> Home:
         """Make the folders; the home itself is private to the user, since documents are."""
         with translated():
             if not self.path.exists():
                 self.path.mkdir(mode=0o700, parents=True)
-            for folder in (self.files, self.states, self.models, self.logs):
+            for folder in (self.files, self.states, self.models, self.logs, self.live, self.spikes):
                 folder.mkdir(exist_ok=True)
         return self

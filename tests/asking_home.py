@@ -21,7 +21,7 @@ QUESTION = "What is the notice period of the lease of 12 Harbour Street?"
 
 RUN = (
     "model device backend ttft_s read_tokens_per_s write_tokens_per_s energy_j power_w power_source "
-    "spikes_per_channel silent_share"
+    "spikes_per_channel silent_share power_kind power_reason idle_power_w device_note"
 ).split()
 
 

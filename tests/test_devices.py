@@ -152,7 +152,7 @@ def test_without_torch_nvidia_cards_are_read_from_the_driver(monkeypatch: pytest
     cpu, card = found(monkeypatch, FakeNvml(), "2.13.0")
     assert (card.name, card.vendor, card.label) == ("cuda:0", "NVIDIA", "NVIDIA H100 80GB HBM3")
     assert card.memory_bytes == 85_520_809_984
-    assert card.features == ("compute capability 9.0",)
+    assert card.features == ("compute capability 9.0", "tensor cores")
     assert "float8" in card.dtypes
     assert card.chosen
     assert not cpu.chosen

@@ -41,7 +41,7 @@ def test_nvidia_card() -> None:
     torch = fake_torch(cuda=accelerator("NVIDIA H200", memory=141 << 30, major=9, minor=0, uuid="1234-5678"))
     (card,) = torch_devices(torch, ALL)
     assert (card.name, card.kind, card.vendor, card.label) == ("cuda:0", "cuda", "NVIDIA", "NVIDIA H200")
-    assert card.features == ("compute capability 9.0",)
+    assert card.features == ("compute capability 9.0", "tensor cores")
     assert card.memory_bytes == 141 << 30
     assert card.uuid == "1234-5678"
     assert card.triton
@@ -54,9 +54,9 @@ def test_old_nvidia_card_has_no_triton_and_no_bfloat16() -> None:
 
 
 def test_amd_card_is_told_by_the_build() -> None:
-    card_module = accelerator("AMD Instinct MI300X", major=9, minor=4, gcnArchName="gfx942")
+    card_module = accelerator("AMD Instinct MI300X", major=9, minor=4, gcnArchName="gfx942:sramecc+:xnack-")
     (card,) = torch_devices(fake_torch("2.13.0+rocm7.1", hip="7.1", cuda=card_module), ALL)
-    assert (card.kind, card.vendor, card.features) == ("cuda", "AMD", ("gfx942",))
+    assert (card.kind, card.vendor, card.features) == ("cuda", "AMD", ("gfx942", "matrix cores"))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,15 @@ def test_add_on_devices(
 
 
 def test_intel_graphics() -> None:
-    (card,) = torch_devices(fake_torch(xpu=accelerator("Intel(R) Arc(TM) B580")), ALL)
-    assert (card.name, card.vendor, card.triton) == ("xpu:0", "Intel", True)
+    module = accelerator("Intel(R) Arc(TM) B580", has_subgroup_matrix_multiply_accumulate=1)
+    (card,) = torch_devices(fake_torch(xpu=module), ALL)
+    assert (card.name, card.vendor, card.triton, card.features) == ("xpu:0", "Intel", True, ("XMX",))
+
+
+@pytest.mark.parametrize(("label", "has"), [("NVIDIA T4", True), ("NVIDIA GeForce GTX 1660", False)])
+def test_tensor_cores_of_turing_are_told_by_the_name(label: str, has: bool) -> None:
+    (card,) = torch_devices(fake_torch(cuda=accelerator(label, major=7, minor=5)), ALL)
+    assert ("tensor cores" in card.features) is has
 
 
 def test_apple_graphics() -> None:

@@ -11,7 +11,8 @@ import pytest
 from page_driver import notices, open_page, press, words_of
 from page_seeds import Seeds
 
-from app.view import machine
+from app.choices import Choices
+from app.view import choosing, machine
 from storage import jobs, metrics
 
 LOADED = {
@@ -105,3 +106,81 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, reply: subprocess.CompletedProc
         return reply
 
     monkeypatch.setattr(machine.subprocess, "run", run)
+
+
+def test_a_device_is_chosen_for_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = Seeds()
+    found = [
+        {"name": "cpu", "label": "A processor", "usable": True},
+        {"name": "cuda:0", "label": "A card", "usable": True},
+        {"name": "npu", "label": "Broken", "usable": False},
+    ]
+    answer_with(monkeypatch, subprocess.CompletedProcess([], 0, stdout=json.dumps(found).encode()))
+    page = press(open_page("machine"), "List devices")
+    box = next(box for box in page.selectbox if box.key == "device_choice")
+    assert not any("npu" in option for option in box.options), "what cannot be used is not offered"
+    box.set_value("cuda:0").run()
+    press(page, "Use this device")
+    assert not page.exception
+    with seeds.database.session() as s:
+        chosen = Choices.load(s)
+    assert chosen.device == "cuda:0"
+    assert chosen.device_at > 0
+
+
+def test_a_device_fixed_on_the_command_line_is_not_offered_for_choice() -> None:
+    seeds = Seeds()
+    with seeds.database.session() as s:
+        jobs.beat_worker(s, "w", **LOADED, fixed=True)
+    page = open_page("machine")
+    assert not page.exception
+    assert "--device" in words_of(page)
+    assert not any(box.key == "device_choice" for box in page.selectbox)
+
+
+def test_power_is_estimated_only_when_switched_on() -> None:
+    seeds = Seeds()
+    page = open_page("machine")
+    assert not any(box.key == "estimate_kind" for box in page.selectbox)
+    page.toggle(key="estimate_on").set_value(True).run()
+    next(box for box in page.selectbox if box.key == "estimate_kind").set_value("Thin laptop, 15 W")
+    press(page, "Use")
+    assert not page.exception
+    with seeds.database.session() as s:
+        assert Choices.load(s).tdp_w == 15
+    page.toggle(key="estimate_on").set_value(False).run()
+    with seeds.database.session() as s:
+        assert Choices.load(s).tdp_w is None
+
+
+def test_another_threshold_names_what_must_be_read_again_and_has_it_read() -> None:
+    seeds = Seeds()
+    archive = seeds.archive("Leases")
+    seeds.lease(archive)
+    page = open_page("machine")
+    assert "k = 3: perplexity 17.4" in words_of(page)
+    page.slider(key="spike_k").set_value(2.0).run()
+    assert not page.exception
+    assert "k = 2: perplexity 18.7" in words_of(page)
+    assert "Leases" in notices(page)
+    assert "To be read again" in notices(page)
+    press(page, "Use k = 2 and read again")
+    assert not page.exception
+    with seeds.database.session() as s:
+        assert Choices.load(s).spike_k == 2.0
+        assert [job.kind for job in jobs.list_jobs(s, archive.id)] == ["read"]
+
+
+def test_figures_between_measured_points_say_so() -> None:
+    assert choosing.at(3.0)["perplexity"] == pytest.approx(17.407)
+    between = choosing.at(2.75)
+    assert 17.407 < between["perplexity"] < 17.943
+
+
+def test_the_power_meter_of_each_device_is_in_the_table() -> None:
+    power = {"source": "not available", "kind": "not available", "reason": "no sensor"}
+    row = machine.device_table([{"name": "cpu", "dtypes": ["int8"], "power": power}]).to_dict("records")[0]
+    assert row["Power"] == "not available: no sensor"
+    assert row["Number formats"] == "int8"
+    measured = {"source": "RAPL package-0", "kind": "measured", "reason": ""}
+    assert machine.power_words(measured) == "RAPL package-0"

@@ -8,7 +8,7 @@ from nvml_fake import FakeNvml
 
 from devices import open_meters
 from devices.device import Device
-from devices.nvidia import PowerIntegral
+from devices.nvidia import power_integral
 from devices.power import Meter
 from devices.rapl import rapl_meters
 
@@ -154,7 +154,8 @@ def test_card_and_processor_are_added_and_both_named(powercap: Path) -> None:
 
 def test_nvml_watts_are_integrated_where_there_is_no_counter() -> None:
     clock, nvml = Clock(), FakeNvml(energy_mj=None, power_mw=100_000)
-    sensor = PowerIntegral(nvml, 0, 0, clock)
+    sensor = power_integral(nvml, 0, 0)
+    sensor._clock = clock
     assert sensor.read_energy_j() == 0
     clock.now_s += 2
     nvml.power_mw = 200_000
@@ -194,11 +195,11 @@ def test_card_lost_during_the_work_gives_none_and_the_reason(no_powercap: Path) 
 
 
 def test_missing_nvidia_library_says_so(no_powercap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devices.power.load_nvml", lambda: None)
+    monkeypatch.setattr("devices.opening.load_nvml", lambda: None)
     assert "NVML" in open_meters(CARD, no_powercap).reason
 
 
 def test_vendor_without_meter_is_not_available(powercap: Path) -> None:
-    meter = open_meters(replace(CARD, kind="npu", vendor="Huawei Ascend"), powercap)
+    meter = open_meters(replace(CARD, kind="musa", vendor="Moore Threads"), powercap)
     assert meter.source == "not available"
-    assert "Huawei Ascend" in meter.reason
+    assert "Moore Threads" in meter.reason

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import frame, questions, sidebar
+from app.view import frame, live, questions, run_sheet, sidebar
 from app.view.answer import draw_citations, draw_coverage, draw_head, draw_text
 from app.view.exports import draw_exports
 from app.view.gauges import draw_gauges
@@ -13,6 +13,7 @@ from storage import Archive, Finding
 
 POLL_S = 0.4
 SUGGESTED = 4
+WIDTHS = (0.66, 0.34)
 
 
 def nothing_to_ask() -> None:
@@ -64,30 +65,45 @@ def suggestions(archive: Archive) -> None:
                 questions.put(archive, question, [])
 
 
+def draw_answer(finding: Finding) -> None:
+    """The question, the answer as far as it has come, and what it stands on."""
+    draw_head(finding)
+    if finding.status == "running":
+        questions.draw_waiting(finding)
+    draw_text(finding)
+    draw_citations(finding, questions.load_page)
+    draw_coverage(finding)
+
+
 def draw_finding(finding: Finding, archive: Archive) -> None:
     """The answer to the left, what it cost to the right."""
-    left, right = st.columns([0.69, 0.31], gap="large")
+    left, right = st.columns(WIDTHS, gap="large")
     with left:
-        draw_head(finding)
-        if finding.status == "running":
-            questions.draw_waiting(finding)
-        draw_text(finding)
-        draw_citations(finding, questions.load_page)
-        draw_coverage(finding)
-        if finding.status != "running":
-            draw_exports([finding], archive.name, key=f"answer_{finding.id}")
+        draw_answer(finding)
+        draw_exports([finding], archive.name, key=f"answer_{finding.id}")
     with right:
-        draw_gauges(finding.context, finding.run, running=finding.status == "running")
+        live.draw_note(str(finding.run.get("device_note") or ""))
+        draw_gauges(finding.context, finding.run)
+    run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
+
+
+def draw_growing(finding: Finding, now: Shelf) -> None:
+    """The same while it is being written: the text is looked at often, the gauges once a second."""
+    left, right = st.columns(WIDTHS, gap="large")
+    with left:
+        growing(finding.id)
+    with right:
+        live.answering(finding.job_id, now.tokens)
 
 
 @st.fragment(run_every=POLL_S)
-def growing(finding_id: int, archive: Archive) -> None:
+def growing(finding_id: int) -> None:
     """The answer while it is being written; when it is done the whole page is drawn once more, and rests."""
     with frame.guarded():
         finding = questions.load(finding_id)
         if finding is None or finding.status != "running":
             st.rerun()
-        draw_finding(finding, archive)
+        draw_answer(finding)
 
 
 def show(finding: Finding | None, archive: Archive, now: Shelf) -> None:
@@ -96,7 +112,7 @@ def show(finding: Finding | None, archive: Archive, now: Shelf) -> None:
         st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
         suggestions(archive)
     elif finding.status == "running":
-        growing(finding.id, archive)
+        draw_growing(finding, now)
     else:
         draw_finding(finding, archive)
 

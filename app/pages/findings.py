@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import frame, questions, reports, sidebar
+from app.view import frame, questions, reports, run_sheet, sidebar
 from app.view.annotations import draw_annotation, tags_html
 from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
 from app.view.exports import draw_exports
@@ -86,6 +86,7 @@ def draw_opened(finding: Finding) -> None:
         draw_annotation(finding)
     with right:
         draw_gauges(finding.context, finding.run)
+    run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
 def _close() -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.view import actions, dialogs, frame, keeping, keeping_dialogs, sidebar
+from app.view import actions, dialogs, frame, keeping, keeping_dialogs, live, sidebar
 from app.view.coverage import draw_unread
 from app.view.documents import draw_documents
 from app.view.progress import draw_failure, draw_jobs
@@ -65,6 +65,8 @@ def work_on(archive: Archive, busy: bool) -> None:
             cancelled = draw_jobs(work.active)
             if cancelled is not None:
                 actions.cancel_job(cancelled)
+            for job in work.active:
+                live.reading(job)
             if work.failed is not None:
                 draw_failure(work.failed)
 

@@ -1,14 +1,18 @@
 """Engine: the model and device at work. (A page called engine.py would hide the package of that name.)"""
 
+from typing import Any
+
 import streamlit as st
 
-from app.view import frame, sidebar
+from app.choices import Choices
+from app.view import choosing, frame, sidebar
 from app.view.machine import (
     device_table,
     draw_reading,
     draw_worker_panel,
     find_devices,
     load_machine,
+    reading_speed,
 )
 from app.view.models import draw_models
 
@@ -31,20 +35,34 @@ def beside() -> None:
     now = load_machine()
     draw_reading(now.stretches)
     draw_models()
-    devices()
 
 
-def devices() -> None:
+def devices(chosen: Choices, info: dict[str, Any]) -> None:
     """The devices of this machine, looked for on request: looking takes a few seconds."""
     st.subheader("Devices", anchor=False)
     st.html(
-        '<p class="eg-small">The fastest device is chosen by itself. Start with <code>--device NAME</code> '
-        "to choose another.</p>"
+        '<p class="eg-small">The fastest device that works is chosen by itself, unless you choose one.</p>'
     )
     if st.button("List devices", icon=":material/developer_board:"):
+        st.session_state["devices_listed"] = True
+    found = []
+    if st.session_state.get("devices_listed"):
         with st.spinner("Looking…"):
             found = find_devices()
         st.dataframe(device_table(found), hide_index=True)
+    choosing.draw_device_choice(found, chosen, bool(info.get("fixed")))
+
+
+def settings(speed: float | None) -> None:
+    """What can be chosen: device, estimate of power, threshold factor."""
+    chosen = choosing.load_choices()
+    info = next((dict(worker.info) for worker in load_machine().workers if worker.alive), {})
+    left, right = st.columns(2, gap="large")
+    with left:
+        choosing.draw_threshold(chosen, info, speed)
+    with right:
+        choosing.draw_estimate(chosen, info)
+        devices(chosen, info)
 
 
 frame.style()
@@ -57,3 +75,4 @@ with frame.guarded():
         workers()
     with right:
         beside()
+    settings(reading_speed(load_machine().stretches))

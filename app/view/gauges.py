@@ -31,7 +31,20 @@ def context_rows(context: Mapping[str, Any], run: Mapping[str, Any]) -> list[Row
 
 def energy_rows(run: Mapping[str, Any]) -> list[Row]:
     """Watts and joules; no sensor means `not available`, never zero."""
-    return [("Power", figure(run.get("power_w"), "W")), ("Energy", figure(run.get("energy_j"), "J"))]
+    rows = [("Power", figure(run.get("power_w"), "W")), ("Energy", figure(run.get("energy_j"), "J"))]
+    idle_w, power_w = run.get("idle_power_w"), run.get("power_w")
+    if idle_w is None or power_w is None:
+        return rows
+    return [
+        *rows,
+        ("Idle machine", figure(idle_w, "W")),
+        ("Above idle", figure(max(0, power_w - idle_w), "W")),
+    ]
+
+
+def energy_per_thousand(energy_j: float | None, tokens: float | None) -> float | None:
+    """Joules for 1,000 tokens; None where either is not known."""
+    return 1000 * energy_j / tokens if energy_j is not None and tokens else None
 
 
 def spike_rows(run: Mapping[str, Any]) -> list[Row]:
@@ -43,11 +56,16 @@ def spike_rows(run: Mapping[str, Any]) -> list[Row]:
 
 
 def power_note(run: Mapping[str, Any]) -> str:
-    """Where the watts come from."""
-    source = str(run.get("power_source") or "").strip()
+    """Where the watts come from: measured by what, estimated by which model, or why there are none."""
+    source, reason = (str(run.get(key) or "").strip() for key in ("power_source", "power_reason"))
     if run.get("power_w") is None and run.get("energy_j") is None:
+        if reason:
+            return f"No reading: {reason}"
         return "" if source in ("", NOT_AVAILABLE) else f"No reading: {source}"
-    return f"Measured by {source}" if source else "Source not named"
+    if run.get("power_kind") == "estimated":
+        return f"Estimated, not measured. {source[:1].upper()}{source[1:]}"
+    missing = f" ({reason})" if reason else ""
+    return f"Measured by {source}{missing}" if source else "Source not named"
 
 
 def panel(title: str, rows: list[Row], note: str = "") -> str:

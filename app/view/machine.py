@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ import streamlit as st
 from app.errors import AppError
 from app.view.frame import services
 from app.view.gauges import Row, panel
+from app.view.live import draw_note
 from app.view.page_image import ROOT
-from app.view.words import NOT_AVAILABLE, count, safe, seconds, size
+from app.view.words import NOT_AVAILABLE, count, figure, safe, seconds, size
 from storage import RunMetric, WorkerRecord, jobs, metrics
 
 FINGERPRINT_SHOWN = 16
 STRETCHES = 400
 DEVICES_S = 60
+COLUMNS = ["", "Name", "Device", "Memory", "Features", "Number formats", "Triton", "Power", "Why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,14 @@ def device_rows(info: dict[str, Any]) -> list[Row]:
         ("Arithmetic", str(info.get("backend") or NOT_AVAILABLE)),
         ("Memory", size(info.get("memory_bytes"))),
         ("Power meter", str(info.get("power_source") or NOT_AVAILABLE)),
+        *([("Idle power", figure(info.get("idle_power_w"), "W"))] if info.get("idle_power_w") else []),
     ]
+
+
+def power_reason(info: dict[str, Any]) -> str:
+    """Why power is not measured, or what is missing from it."""
+    reason = str(info.get("power_reason") or "")
+    return f"Power: {reason}." if reason else ""
 
 
 def process_rows(worker: WorkerRecord) -> list[Row]:
@@ -71,12 +80,13 @@ def process_rows(worker: WorkerRecord) -> list[Row]:
 def draw_worker_panel(worker: WorkerRecord) -> None:
     """One worker: model, device, process."""
     info = dict(worker.info)
+    draw_note(str(info.get("device_note") or ""))
     note = (
         "" if info.get("fingerprint") else "The model is loaded when there is something to read or to answer."
     )
     body = (
         panel("Model", model_rows(info), note or str(info.get("description") or ""))
-        + panel("Device", device_rows(info))
+        + panel("Device", device_rows(info), power_reason(info))
         + panel("Worker", process_rows(worker))
     )
     st.html(f'<section class="eg-gauges" aria-label="Worker">{body}</section>')
@@ -90,6 +100,13 @@ def reading_table(stretches: Sequence[RunMetric]) -> pd.DataFrame:
         if values.get("context_tokens") and values.get("read_tokens_per_s")
     ]
     return pd.DataFrame(points, columns=["Tokens in the context", "Tokens per second"])
+
+
+def reading_speed(stretches: Sequence[RunMetric]) -> float | None:
+    """Tokens a second over these stretches; None before any."""
+    values = [dict(metric.values) for metric in stretches]
+    tokens, spent = (sum(value.get(key) or 0 for value in values) for key in ("tokens", "seconds"))
+    return tokens / spent if tokens and spent else None
 
 
 def draw_reading(stretches: Sequence[RunMetric]) -> None:
@@ -123,13 +140,22 @@ def device_table(devices: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One row a device."""
     rows = [
         {
-            "": "✓ in use" if device.get("chosen") else "",
+            "": "✓ chosen" if device.get("chosen") else "",
             "Name": device.get("name", ""),
             "Device": device.get("label", ""),
             "Memory": size(device.get("memory_bytes")),
             "Features": ", ".join(device.get("features") or ()),
+            "Number formats": ", ".join(device.get("dtypes") or ()),
+            "Triton": "yes" if device.get("triton") else "no",
+            "Power": power_words(device.get("power") or {}),
             "Why": device.get("reason", ""),
         }
         for device in devices
     ]
-    return pd.DataFrame(rows, columns=["", "Name", "Device", "Memory", "Features", "Why"])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def power_words(power: Mapping[str, Any]) -> str:
+    """The meter of a device, or why there is none."""
+    source, reason = str(power.get("source") or NOT_AVAILABLE), str(power.get("reason") or "")
+    return f"{source}: {reason}" if reason and power.get("kind") == NOT_AVAILABLE else source

@@ -15,6 +15,7 @@ WORDS = {
     "model": "Adding the model",
     "backup": "Backing up",
     "restore": "Restoring",
+    "spikes": "Working out spikes",
     "duplicates": "Comparing",
 }
 ACTIVE = ("queued", "running")

@@ -32,6 +32,7 @@ class Shelf:
     work: Work
     sentence: str
     languages: str  # what the model in use can and cannot read of them
+    tokens: int
 
     @property
     def complete(self) -> bool:
@@ -65,7 +66,7 @@ def load_shelf(archive_id: int) -> Shelf:
         model = _model_in_use(s)
     read = languages_of(model, services().home.models / model)
     spoken = statement((row.language for row in rows if row.tokens), read)
-    return Shelf(rows, work, _sentence(covered, work.active), spoken)
+    return Shelf(rows, work, _sentence(covered, work.active), spoken, covered.tokens_read)
 
 
 def _model_in_use(s: Session) -> str:

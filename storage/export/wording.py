@@ -92,6 +92,9 @@ def provenance_rows(finding: FindingRecord) -> list[tuple[str, str]]:
         ("Writing speed", measure(run.get("write_tokens_per_s"), "tokens/s")),
         ("Energy", measured_by(run.get("energy_j"), "J", source)),
         ("Power", measured_by(run.get("power_w"), "W", source)),
+        ("Idle power", measured_by(run.get("idle_power_w"), "W", source) if run.get("idle_power_w") else ""),
+        ("About power", str(run.get("power_reason") or "")),
+        ("About the device", str(run.get("device_note") or "")),
         ("Spikes per channel", measure(run.get("spikes_per_channel"), "")),
         ("Silent channels", _share(run.get("silent_share"))),
     ]
