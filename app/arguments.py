@@ -108,6 +108,7 @@ def _archives(parser: argparse.ArgumentParser) -> None:
     delete = add("delete", "Delete an archive with its documents, states and findings.")
     delete.add_argument("archive", metavar="ARCHIVE")
     delete.add_argument("--yes", action="store_true", help="do not ask first")
+    delete.add_argument("--for-good", action="store_true", help="free the disk now; there is no way back")
     status = add("status", "Show an archive's documents, coverage and jobs.")
     status.add_argument("archive", metavar="ARCHIVE")
     _keeping(add)

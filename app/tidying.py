@@ -25,11 +25,13 @@ def tidy(services: Services) -> None:
         with services.database.session() as s:
             busy = [job for job in jobs.list_jobs(s, active=True) if job.kind == "restore"]
             gone = set() if busy else trashed_ids(s)
-            forget_removed(s)
+            removed = forget_removed(s)
         for archive_id in gone:
             library.purge_archive(services, archive_id)
         with services.database.session() as s:
             keep = documents.stored_hashes(s) | _waiting_zips(s)
+        for sha256 in removed - keep:
+            services.files.delete(sha256)
         swept = services.files.sweep(keep, YOUNG_S) + sweep_scratch(time.time())
         if swept or gone:
             log.info("cleared %d archives of the trash, %d files and folders", len(gone), swept)

@@ -163,8 +163,7 @@ class Tokenizer:
         """Ids of a prompt before and after the words of its user, for prompts that are cut to a budget."""
         pieces = self._chat([{"role": "system", "content": system}, {"role": "user", "content": "?"}], True)
         at = max(i for i, (_, trusted) in enumerate(pieces) if not trusted)
-        head = [*pieces[:at], (pieces[at][0][:-1], False)]
-        return self._join(head), self._join(pieces[at + 1 :])
+        return self._join([*pieces[:at], (pieces[at][0][:-1], False)]), self._join(pieces[at + 1 :])
 
     def _chat(self, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool) -> list[Piece]:
         from engine.chat import CHATML, PLAIN, render_chat

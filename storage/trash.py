@@ -78,7 +78,9 @@ def take_removed(s: Session, archive_id: int) -> list[dict[str, Any]]:
     return found
 
 
-def forget_removed(s: Session) -> None:
-    """After a restart nothing comes back."""
-    for key in list_settings(s, _REMOVED):
+def forget_removed(s: Session) -> set[str]:
+    """After a restart nothing comes back; the hashes of the originals that were kept for it."""
+    found = list_settings(s, _REMOVED)
+    for key in found:
         delete_setting(s, key)
+    return {str(entry["sha256"]) for entries in found.values() for entry in entries}

@@ -13,6 +13,7 @@ from reading_home import FILES, files_of, last_job, newest_state, read_at_once, 
 from app import library, reading
 from app.chain import Plan
 from app.services import Services
+from app.tidying import tidy
 from app.worker import Worker
 from engine import ContextState
 from storage import checkpoints, jobs, passages
@@ -42,6 +43,8 @@ def test_removing_a_document_reads_again_from_the_state_before_it(
     assert state.tokens_read == len(ids)
     for name, tensor in read_at_once(ids).tensors().items():
         torch.testing.assert_close(state.tensors()[name], tensor, rtol=2e-2, atol=2e-2)
+    assert services.files.path(third.sha256).exists()  # until a restart it can be brought back
+    tidy(services)
     assert not services.files.path(third.sha256).exists()
 
 

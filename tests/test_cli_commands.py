@@ -85,9 +85,11 @@ def test_archives_are_listed_renamed_shown_and_deleted(
     assert output(capsys) == []
 
 
-def test_deleting_an_archive_removes_its_originals_and_states(archive: str, home: Path) -> None:
-    assert list(home.glob("states/*/*.state"))
+def test_deleting_for_good_removes_originals_and_states_at_once(archive: str, home: Path) -> None:
     assert cli.main(["archives", "delete", archive, "--yes"]) == 0
+    assert list(home.glob("states/*/*.state"))
+    assert cli.main(["archives", "undelete", archive]) == 0
+    assert cli.main(["archives", "delete", archive, "--yes", "--for-good"]) == 0
     assert not list(home.glob("states/*/*"))
     assert not list(home.glob("files/??/*"))
 

@@ -55,6 +55,9 @@ def _delete(services: Services, chosen: Namespace) -> int:
         covered = documents.coverage(s, archive.id)
     if not chosen.yes:
         confirm(f"Delete {archive.name!r} with its {covered.documents} documents and all findings?")
+    if chosen.for_good:
+        library.purge_archive(services, archive.id)
+        return _say(services, archive, f"Deleted {archive.name!r} for good.")
     library.delete_archive(services, archive.id)
     back = f"archives undelete {archive.name!r}"
     return _say(services, archive, f"Deleted {archive.name!r}. Until Engram is restarted: {back}")
