@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 import pytest
 from app_home import by_name, fill, make_services, prose, write_files
 
-from app import ingesting, library
-from app.errors import UserError
+from app import ingesting, library, parsing
+from app.errors import JobCancelledError, UserError
 from app.services import Services
-from app.worker import Worker
+from app.worker import PARSING, Worker
 from storage import Archive, DiskFullError, Job, documents, jobs, passages
+from storage.ingest import ParseFailure
 
 
 @pytest.fixture
@@ -207,3 +210,69 @@ def test_a_document_text_never_becomes_a_control_token(services: Services, tmp_p
     with services.database.session() as s:
         ids = services.tokenizer.encode(documents.document_text(s, row.id))
     assert not set(ids) & services.tokenizer.special_ids
+
+
+def test_reading_is_asked_for_before_the_last_file_is_parsed(
+    services: Services, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed_at_request: list[int] = []
+    asked = library.request_reading
+
+    def request(s: Any, archive_id: int) -> Job:
+        rows = documents.list_documents(s, archive_id)
+        parsed_at_request.append(sum(row.status == "parsed" for row in rows))
+        return asked(s, archive_id)
+
+    monkeypatch.setattr(ingesting.library, "request_reading", request)
+    folder = write_files(tmp_path / "in", {f"{n}.txt": f"Text number {n}." for n in range(4)})
+    library.add_files(services, archive, [folder])
+    Worker(services).run_until_idle()
+    assert (parsed_at_request[0], parsed_at_request[-1]) == (1, 4)
+
+
+def test_a_worker_parses_in_a_lane_of_its_own(services: Services, archive: Archive) -> None:
+    library.add_upload(services, archive, "a.txt", io.BytesIO(b"Some text."))
+    worker = Worker(services)
+    assert not worker._step(without=PARSING)
+    lane = threading.Thread(target=worker._parse)
+    lane.start()
+    deadline = time.monotonic() + 60
+    while by_name(services, archive)["a.txt"].status != "parsed" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    worker.stop()
+    lane.join()
+    assert by_name(services, archive)["a.txt"].status == "parsed"
+
+
+def test_a_cancelled_ingest_ends_what_is_being_parsed(
+    services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def endless(self: Any, path: Path, name: str) -> None:
+        assert ended.wait(30)
+        raise ParseFailure("failed", "ended")
+
+    def interrupt(self: Any) -> None:
+        ended.set()
+
+    monkeypatch.setattr(parsing.Parser, "parse", endless)
+    monkeypatch.setattr(parsing.Parser, "interrupt", interrupt)
+    for name in ("a.txt", "b.txt"):
+        library.add_upload(services, archive, name, io.BytesIO(name.encode()))
+
+    def on_wait(note: str) -> None:
+        raise JobCancelledError
+
+    with services.database.session() as s:
+        waiting = documents.list_documents(s, archive.id)
+    with pytest.raises(JobCancelledError):
+        list(parsing.parse_ahead(services, waiting, on_wait))
+    assert ended.is_set()
+
+
+def test_parsing_is_measured_with_its_failures(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "in", {"a.txt": "one\ftwo\f", "b.txt": ""})
+    rate = parsing.measure_parsing(sorted(folder.iterdir()), 1)
+    assert (rate.files, rate.failed, rate.pages) == (2, 1, 2)
+    assert rate.pages_per_s > 0

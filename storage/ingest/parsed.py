@@ -51,7 +51,7 @@ class ParseFailure(Exception):
 class ParseLimits:
     """Bounds on one file; the last four apply to archives (`ratio`: expanded size over packed size)."""
 
-    seconds: int = 120
+    seconds: int = 240
     memory_mb: int = 1500
     text_mb: int = 200
     members: int = 10_000

@@ -13,7 +13,8 @@ from storage.ingest.parsed import ParsedDocument, ParsedPage, ParseFailure, Pars
 
 OCR_LIMITS = ParseLimits(seconds=300, memory_mb=6000)  # of one page
 INSTALL = (
-    "Install text recognition with: python3 start.py setup --ocr. Then choose Try again for this document."
+    "Install text recognition with: python3 start.py setup --ocr. "
+    "Then select the document in the Library and try it again."
 )
 UNSURE = 0.8
 Recognise = Callable[[int], tuple[str, float | None]]

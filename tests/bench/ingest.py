@@ -8,6 +8,7 @@ work; compare its pages a second with tokens read a second over tokens a page.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -69,6 +70,7 @@ def main() -> None:
         "pages_a_file": chosen.a_file,
         "runs": RUNS,
         "processes_used": parsers(),
+        "load_average": os.getloadavg()[0],
     }
     if chosen.no_record:
         print(json.dumps({**settings, **values}))

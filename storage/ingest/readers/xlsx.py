@@ -13,7 +13,7 @@ from storage.ingest.builder import TextBuilder
 from storage.ingest.parsed import ParsedDocument, ParseFailure
 from storage.ingest.readers.rows import RowWriter
 from storage.ingest.readers.source import Source
-from storage.ingest.readers.zipped import ZIP_DAMAGE, check_container
+from storage.ingest.readers.zipped import check_container
 
 _MERGED = re.compile(
     rb"<(?:\w{1,20}:)?mergeCell\s[^>]{0,200}?ref=\"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})\""
@@ -44,7 +44,7 @@ def read(source: Source) -> ParsedDocument:
                 _add_sheet(sheet, formulas, parts.merged.get(sheet.title, []), builder)
     except (ParseFailure, MemoryError, RecursionError):
         raise
-    except (*ZIP_DAMAGE, OSError, Exception) as error:  # openpyxl meets a damaged file with any exception
+    except Exception as error:  # openpyxl meets a damaged file with any exception
         raise _damaged(error) from error
     return source.finish(builder)
 
@@ -62,9 +62,12 @@ def _add_sheet(sheet: Any, formulas: Any, merged: list[Span], builder: TextBuild
     other = formulas[sheet.title] if formulas is not None else None
     writer = RowWriter(builder, sheet.title)
     uncalculated = 0
+    wide: dict[int, list[Span]] = {}
+    for span in merged:
+        wide.setdefault(span[0], []).append(span)
     for number, (row, texts) in enumerate(_rows(sheet, other), 1):
         uncalculated += sum(text.startswith("=") for text in texts) if other is not None else 0
-        _fill_merged(texts, number, merged)
+        _fill_merged(texts, wide.get(number, []))
         if len(row) > _MOST_COLUMNS:
             builder.warn(f"a row has more than {_MOST_COLUMNS:,} cells; the rest of it was left out")
         writer.add(texts[:_MOST_COLUMNS])
@@ -90,10 +93,10 @@ def _rows(sheet: Any, formulas: Any) -> Iterator[tuple[Any, list[str]]]:
         yield row, texts
 
 
-def _fill_merged(texts: list[str], number: int, merged: list[Span]) -> None:
+def _fill_merged(texts: list[str], merged: list[Span]) -> None:
     """A cell over several columns counts for each of them. Rows below a tall cell stay as they are."""
-    for top, _, left, right in merged:
-        if top == number and left < len(texts) and right - left < 100:
+    for _, _, left, right in merged:
+        if left < len(texts) and right - left < 100:
             texts += [""] * (right + 1 - len(texts))
             texts[left : right + 1] = [texts[left]] * (right + 1 - left)
 
