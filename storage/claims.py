@@ -16,7 +16,8 @@ from storage.workers import ALIVE_S
 
 LOST_AFTER_S = ALIVE_S  # a running job without a heartbeat for this long is anybody's
 MAX_LOSSES = 10  # a job whose workers keep dying is failed, not tried for ever
-_EXCLUSIVE = ("ingest", "read", "matrix")  # one at a time an archive: two readers would write one state
+# One at a time an archive: two readers would write one state, two fillers answer the same cells.
+_EXCLUSIVE = ("ingest", "read", "matrix")
 
 
 def claim(

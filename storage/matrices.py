@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.archives import get_archive
@@ -80,7 +80,8 @@ def set_run(s: Session, matrix_id: int, run: dict[str, Any]) -> None:
 def sync_cells(s: Session, matrix_id: int) -> int:
     """Make the cells that are missing for the matrix's documents, pending; returns how many."""
     matrix = get_matrix(s, matrix_id)
-    there = {(row.document_id, row.question_id) for row in s.execute(_places(matrix))}
+    places = select(MatrixCell.document_id, MatrixCell.question_id).where(_of(matrix))
+    there = {(row.document_id, row.question_id) for row in s.execute(places)}
     wanted = s.scalars(select(Document.id).where(_chosen(matrix)).order_by(Document.id)).all()
     missing = [
         {**_EMPTY, "question_id": column.id, "document_id": document_id}
@@ -233,10 +234,6 @@ def _title(title: str) -> str:
 def _chosen(matrix: Matrix) -> ColumnElement[bool]:
     every = Document.archive_id == matrix.archive_id
     return every & Document.id.in_(matrix.documents) if matrix.documents else every
-
-
-def _places(matrix: Matrix) -> Select[Any]:
-    return select(MatrixCell.document_id, MatrixCell.question_id).where(_of(matrix))
 
 
 def _of(matrix: Matrix) -> ColumnElement[bool]:

@@ -23,8 +23,7 @@ EVERYTHING = (
     "Not read: scan.pdf (images without text, needs OCR)", "Model fingerprint ab12cd34",
     "Energy 41.3 J (RAPL package-0)", "Device cpu",
     "Archive state 1,200 of 1,500 tokens read, 3 documents", "legal/lease.pdf, page 3",
-    "Appendix: quoted passages",
-    "The notice period is six months.",
+    "Appendix: quoted passages", "The notice period is six months.",
 )  # fmt: skip
 EVIL = (
     '<script>alert(1)</script> <img src=x onerror=a> &amp; "q" \x00\x0b\ud800 <font name="x"> <a href="#y">'

@@ -1,6 +1,7 @@
 """Download buttons for a matrix."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,7 +43,7 @@ def draw_exports(held: Held, archive: Archive) -> None:
         for suffix, (words, media_type) in FORMATS.items():
             st.download_button(
                 words,
-                data=lambda suffix=suffix: matrix_bytes(held.matrix.id, archive.name, suffix, address),
+                data=partial(matrix_bytes, held.matrix.id, archive.name, suffix, address),
                 file_name=f"engram-matrix.{suffix}",
                 mime=media_type,
                 key=f"matrix_{suffix}",

@@ -83,8 +83,8 @@ def _draw_report(archive: Archive, report: Report) -> None:
         if finished:
             about = Words(archive.name, report.title, report.introduction)
             draw_exports(finished, archive.name, f"report_{report.id}", about)
-        delete = {"icon": ":material/delete:", "type": "tertiary", "help": "The findings stay."}
-        if st.button("Delete the report", key=f"delete_report_{report.id}", **delete):
+        key = f"delete_report_{report.id}"
+        if st.button("Delete the report", key=key, icon=":material/delete:", type="tertiary"):
             with guarded():
                 _act(reports.delete_report, report.id)
                 st.rerun()
