@@ -125,13 +125,9 @@ def test_a_failing_device_is_told_from_a_mistake(error: Exception, words: str | 
 
 
 def test_a_device_failure_is_found_behind_other_errors() -> None:
-    try:
-        try:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        except RuntimeError as cause:
-            raise KeyError("layer") from cause
-    except KeyError as error:
-        assert "illegal memory access" in (device_failure(error, "cuda:0") or "")
+    error = KeyError("layer")
+    error.__cause__ = RuntimeError("CUDA error: an illegal memory access was encountered")
+    assert "illegal memory access" in (device_failure(error, "cuda:0") or "")
 
 
 class Broken:
