@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from engine.checkpoint import open_checkpoint, weights_digest
 from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
-from engine.config import ModelConfig, parse_config
+from engine.config import ModelConfig, parse_config, with_threshold
 from engine.decoder import Decoder
 from engine.errors import DeviceError, ModelError
 from engine.families import FAMILIES
@@ -84,11 +83,9 @@ class Engine:
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
         words = tokenizer.fingerprint if tokenizer is not None else ""
-        identity = f"{weights_digest(source.files)}:{json.dumps(checkpoint.raw, sort_keys=True)}:{words}"
-        if use_spikes and config.spike is not None and spike_k not in (None, config.spike.k):
-            assert spike_k is not None
-            config = replace(config, spike=replace(config.spike, k=spike_k))
-            identity += f":k={spike_k:g}"
+        config, changed = with_threshold(config, spike_k if use_spikes else None)
+        raw = json.dumps(checkpoint.raw, sort_keys=True)
+        identity = f"{weights_digest(source.files)}:{raw}:{words}{changed}"
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property
