@@ -95,8 +95,10 @@ class Services:
             self.__dict__.pop("tokenizer", None)
             return True
 
-    def take_choices(self) -> None:
-        """Go by what the person has chosen since. Called between jobs, never within one."""
+    def take_choices(self) -> bool:
+        """Go by what the person has chosen since: called between jobs, never within one. True if the model
+        was let go of, to be loaded anew.
+        """
         with self.database.session() as s:
             now = Choices.load(s)
         with self._loading:
@@ -104,10 +106,12 @@ class Services:
             if now.device_at != before.device_at:
                 self.device_note = ""
             loaded_by = ("device", "device_at", "spike_k")
-            if any(getattr(now, name) != getattr(before, name) for name in loaded_by):
+            dropped = any(getattr(now, name) != getattr(before, name) for name in loaded_by)
+            if dropped:
                 self._drop_engine()
             if now != before:
                 self._meter = None
+            return dropped
 
     def fall_back(self, why: str) -> None:
         """Go on with the processor, until another device is chosen."""

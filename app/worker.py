@@ -100,6 +100,8 @@ class Worker:
     def _step(self, kinds: tuple[str, ...] | None = None, *, without: tuple[str, ...] = ()) -> bool:
         """Claim and do one job; False when there is none."""
         try:
+            if kinds is None and self._services.take_choices():  # within a job its model is not changed
+                self._warm = False
             with self._services.database.session() as s:
                 job = jobs.claim(s, self.id, kinds, without=without)
         except StorageError as error:  # a locked database or a full disk passes; the worker outlives it
@@ -109,9 +111,7 @@ class Worker:
         if job is None:
             return False
         log.info("job %d: %s", job.id, job.kind)
-        if kinds is None:  # within another job its model is not changed
-            self._idle.busy()
-            self._services.take_choices()
+        self._idle.busy()
         run_job(self._services, job, self.id, stop=self._stop, serve=None if kinds else self._serve)
         return True
 
@@ -151,7 +151,7 @@ class Worker:
                 jobs.remove_worker(s, name)
             _adopt_documents(s)
             _settle_findings(s)
-            alone = not jobs.worker_alive(s) or len(jobs.list_workers(s)) <= 1
+            alone = len(jobs.list_workers(s)) <= 1
         if alone:
             sweep(self._services.home)
         tidy(self._services)

@@ -1,7 +1,7 @@
 """Architecture of a model: frozen, complete, unknown keys refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import ModelError
@@ -145,6 +145,16 @@ class ModelConfig:
             )
         parts.append(f"spike-coded activations, k = {self.spike.k:g}" if self.spike else "dense activations")
         return f"{self.model_type}: " + ", ".join(parts)
+
+
+def with_threshold(config: ModelConfig, k: float | None) -> tuple[ModelConfig, str]:
+    """The config with threshold factor `k`, and what that adds to the model's identity: nothing if `k` is
+    None or the model's own, or nothing is spike-coded.
+    """
+    if config.spike is None or k in (None, config.spike.k):
+        return config, ""
+    assert k is not None
+    return replace(config, spike=replace(config.spike, k=k)), f":k={k:g}"
 
 
 def parse_config(raw: Mapping[str, Any], quantised: bool = False) -> ModelConfig:

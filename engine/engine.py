@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from engine.checkpoint import open_checkpoint
 from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
-from engine.config import ModelConfig, parse_config
+from engine.config import ModelConfig, parse_config, with_threshold
 from engine.decoder import Decoder
 from engine.errors import DeviceError, ModelError
 from engine.families import FAMILIES
@@ -86,11 +85,8 @@ class Engine:
         weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
-        identity = checkpoint.identity(source.files, tokenizer)
-        if use_spikes and config.spike is not None and spike_k not in (None, config.spike.k):
-            assert spike_k is not None
-            config = replace(config, spike=replace(config.spike, k=spike_k))
-            identity += f":k={spike_k:g}"
+        config, changed = with_threshold(config, spike_k if use_spikes else None)
+        identity = checkpoint.identity(source.files, tokenizer) + changed
         return cls(config, weights, tokenizer, identity, use_spikes, kind)
 
     @property

@@ -9,7 +9,7 @@ from app.live import load_live
 from app.view import charts
 from app.view.frame import guarded, services
 from app.view.gauges import Row, energy_per_thousand, panel
-from app.view.words import NOT_AVAILABLE, count, figure, rate, safe, share, size
+from app.view.words import NOT_AVAILABLE, count, figure, rate, safe, seconds, share, size
 from storage import NotFoundError, jobs
 from storage.models import Job
 
@@ -28,6 +28,7 @@ def live_rows(live: Mapping[str, Any], context_tokens: int | None) -> list[Row]:
     energy_j, tokens = last(live, "energy_j"), last(live, "tokens")
     held = last(live, "context_tokens") if live.get("kind") == "read" else context_tokens
     return [
+        ("Running for", seconds(last(live, "seconds"))),
         ("Processing", rate(last(live, "tokens_per_s"))),
         ("Context", count(held, "token")),
         ("Energy so far", figure(energy_j, "J")),

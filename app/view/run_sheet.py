@@ -34,12 +34,18 @@ def tokens_of(trace: Mapping[str, Any]) -> int | None:
     return int(known[-1]) if known else None
 
 
+def power_label(run: Mapping[str, Any]) -> str:
+    """`measured: RAPL package-0`, `estimated: utilisation × 65 W TDP`."""
+    source = str(run.get("power_source") or NOT_AVAILABLE)
+    if run.get("power_kind") == "estimated":
+        return f"estimated: {source.removeprefix('estimate: ')}"
+    return f"{MEASURED}: {source}"
+
+
 def run_lines(run: Mapping[str, Any], tokens: int | None) -> list[Line]:
     """Every figure of the run with its source."""
     energy_j = run.get("energy_j")
-    source = str(run.get("power_source") or NOT_AVAILABLE)
-    power_kind = str(run.get("power_kind") or (MEASURED if energy_j is not None else NOT_AVAILABLE))
-    power = source if power_kind == NOT_AVAILABLE or power_kind in source else f"{power_kind}: {source}"
+    power = power_label(run)
     lines = [
         ("Whole question", seconds(run.get("seconds")), MEASURED),
         ("Time to first token", seconds(run.get("ttft_s")), MEASURED),
@@ -54,8 +60,7 @@ def run_lines(run: Mapping[str, Any], tokens: int | None) -> list[Line]:
         ("Spikes per channel", figure(run.get("spikes_per_channel")), "counted on every 32nd token"),
         ("Silent channels", share(run.get("silent_share")), "counted on every 32nd token"),
     ]
-    return [(what, value, "" if value == NOT_AVAILABLE and where in (MEASURED, COUNTED) else where)
-            for what, value, where in lines]  # fmt: skip
+    return [(what, value, "" if value == NOT_AVAILABLE else where) for what, value, where in lines]
 
 
 def table_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
