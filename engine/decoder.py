@@ -10,9 +10,7 @@ from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
 from engine.config import LayerConfig, ModelConfig
 from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
-from engine.window_cache import Rotary, WindowCache
-from kernels.gla import gla_chunked
-from kernels.rotary import rotate
+from engine.window_cache import SEGMENT, Rotary, WindowCache
 from kernels.window import Sinks
 
 HEAD_K = 32.0
@@ -27,8 +25,9 @@ class Decoder:
     """Weights, coder and positions of one model; holds no sequence state."""
 
     def __init__(
-        self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype
-    ) -> None:
+        self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype,
+        segment: int = SEGMENT,
+    ) -> None:  # fmt: skip
         self.config = config
         self.weights = weights
         self._coder = coder
@@ -38,7 +37,10 @@ class Decoder:
             SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if coded else DenseCoder(cache_dtype, coder.ops)
         )
         self.cache_dtype = cache_dtype
-        self.rotary = Rotary(config.head_dim, config.rope_theta)
+        self.device = weights.norm.device
+        self.rotary = Rotary(
+            config.head_dim, config.rope_theta, segment, self.device, apply=coder.ops.rotate
+        )
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing."""
@@ -49,11 +51,13 @@ class Decoder:
             if layer.window is not None:
                 window = WindowCache(
                     c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype,
-                    self._coder.true_positions,
+                    self._coder.true_positions, self.device,
                 )  # fmt: skip
-            linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
+            shape = (c.num_kv_heads, c.head_dim, c.head_dim)
+            linear = torch.zeros(shape, device=self.device) if layer.linear else None
             layers.append(LayerState(window, linear))
-        return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
+        passage_sum = torch.zeros(c.hidden_size, device=self.device)
+        return ContextState(fingerprint, layers, passage_sum, self.rotary)
 
     def embed(self, ids: Tensor) -> Tensor:
         """float32 [T, d] of int64 ids [T]."""
@@ -146,7 +150,7 @@ class Decoder:
         sinks = None
         if cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        rotated, keys, values = self._coder.attended(rotate(q, *tables), *cache.visible(q.shape[1]))
+        rotated, keys, values = self._coder.attended(self.rotary.apply(q, *tables), *cache.visible(q.shape[1]))
         return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(
@@ -160,7 +164,7 @@ class Decoder:
         decay = F.logsigmoid(gate) / c.gate_normalizer
         decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
         grouped = F.relu(q).reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
-        out, state = gla_chunked(grouped, F.relu(k), v, decay, state)
+        out, state = self._coder.ops.gated_linear_attention(grouped, F.relu(k), v, decay, state)
         heads = out.reshape(c.num_heads, count, c.head_dim).transpose(0, 1)
         heads = F.rms_norm(heads, (c.head_dim,), gates.norm, c.norm_eps)
         return (heads if gates.mix is None else heads * gates.mix[:, None]), state

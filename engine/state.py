@@ -90,7 +90,7 @@ class ContextState:
                 [layer.window.seen if layer.window is not None else 0 for layer in self.layers]
             ),
         }
-        blob = save({name: t.contiguous() for name, t in self.tensors().items()}, metadata=meta)
+        blob = save({name: t.cpu().contiguous() for name, t in self.tensors().items()}, metadata=meta)
         write_atomically(Path(path), blob)
 
     @staticmethod
@@ -111,6 +111,7 @@ class ContextState:
                 "state_damaged",
             ) from error
         _check(meta, engine, Path(path).name)
+        tensors = {name: t.to(engine.decoder.device) for name, t in tensors.items()}
         return _rebuild(engine.new_state(), meta, tensors, Path(path).name)
 
 

@@ -28,14 +28,12 @@ STRIDE = 32
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSpikes(Spikes):
     """Spikes whose bursts are listed by token: `amount` int32 [T] of them, at `channels` int32 [T, C], beyond
-    `low` by `rest` int32 [T, C]. `fired` int32 [ceil(T / 32), 2]: set bits and silent channels of every 32nd
-    token.
+    `low` by `rest` int32 [T, C].
     """
 
     amount: Tensor
     channels: Tensor
     rest: Tensor
-    fired: Tensor
 
     def counts(self, rows: slice = slice(None)) -> Tensor:
         """See `Spikes`."""
