@@ -110,9 +110,7 @@ class Engine:
         return self.decoder.new_state(self.fingerprint)
 
     def logits(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
-        """Teacher-forced logits float32 [T, V] of `ids`, on the processor; continues (and advances) `state` if
-        given.
-        """
+        """Teacher-forced logits float32 [T, V] of `ids` (on the CPU); continues, advances `state` if given."""
         return self.next_logits(self.hidden(ids, state))
 
     def hidden(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
@@ -129,7 +127,7 @@ class Engine:
         return torch.cat(parts) if parts else torch.empty(0, self.config.hidden_size, device=self.decoder.device)
 
     def next_logits(self, hidden: Tensor) -> Tensor:
-        """Logits [T, V], on the processor, of rows of `hidden` [T, d]."""
+        """Logits [T, V] (on the CPU) of rows of `hidden` [T, d]."""
         with torch.inference_mode():
             return self.decoder.logits(hidden).cpu()
 
@@ -235,9 +233,7 @@ class Engine:
         return tensor.to(self.decoder.device)
 
     def _chunks(self, ids: Iterable[int], position: int, size: int | None = None) -> Iterator[list[int]]:
-        """Pieces of `ids` that one forward pass takes, at most a segment each."""
-        segment = self._placement.segment
-        return aligned_chunks(ids, position, size or segment, segment)
+        return aligned_chunks(ids, position, size, self._placement.segment)
 
     def _stops(self, stop_ids: Iterable[int] | None) -> frozenset[int]:
         if stop_ids is not None:

@@ -61,6 +61,9 @@ def automatic() -> str:
 
 def find_device(name: str) -> torch.device:
     """The torch device of that name; DeviceError says what is missing."""
+    kind = name.partition(":")[0]
+    if kind in ADD_ONS:  # torch knows the name only once the package is there
+        _import_add_on(ADD_ONS[kind], name)
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -69,8 +72,6 @@ def find_device(name: str) -> torch.device:
         ) from error
     if device.type == "cpu":
         return device
-    if device.type in ADD_ONS:
-        _import_add_on(ADD_ONS[device.type], name)
     module = getattr(torch, device.type, None)
     if module is None or not hasattr(module, "is_available") or not module.is_available():
         raise DeviceError(

@@ -8,17 +8,14 @@ from torch import Tensor
 
 from engine.window_cache import SEGMENT
 
-CHUNK = SEGMENT
-"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same
-arithmetic.
-"""
-
 
 def aligned_chunks(
-    ids: Iterable[int], position: int, size: int, segment: int = SEGMENT
+    ids: Iterable[int], position: int, size: int | None = None, segment: int = SEGMENT
 ) -> Iterator[list[int]]:
-    """Lists of `ids` cut where the context position is a multiple of `size` or of a window `segment`."""
-    source = iter(ids)
+    """Lists of `ids` cut where the context position is a multiple of `size` or of a window `segment`; an
+    interrupted reading so repeats the same arithmetic.
+    """
+    source, size = iter(ids), size or segment
     while piece := list(itertools.islice(source, min(size - position % size, segment - position % segment))):
         yield piece
         position += len(piece)

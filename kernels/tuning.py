@@ -7,6 +7,7 @@ milliseconds for a call. Compiled kernels and the choices of the tuner stay in T
 """
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -48,7 +49,20 @@ def tuned(
     configs = [triton.Config(dict(blocks), num_warps=w, num_stages=s) for blocks, w, s in choices]
     keeps = "cache_results" in inspect.signature(triton.autotune).parameters
     extra = {"cache_results": True} if keeps and not INTERPRETED else {}
-    return triton.autotune(configs=configs, key=list(key), restore_value=list(restore) or None, **extra)
+    return triton.autotune(
+        configs=configs,
+        key=list(key),
+        restore_value=list(restore) or None,
+        prune_configs_by={"early_config_prune": _fitting},
+        **extra,
+    )
+
+
+def _fitting(configs: list[Any], _arguments: dict[str, Any], **settings: Any) -> list[Any]:
+    """Products in float32 need the room and the compiling time of several: the smallest choice does."""
+    if settings.get("KIND") != tl.float32:
+        return configs
+    return [min(configs, key=lambda c: (math.prod(c.kwargs.values()), c.num_stages, c.num_warps))]
 
 
 def block_of(width: int, least: int = 16) -> int:

@@ -28,17 +28,17 @@ CHOICES = {
     ],
     "amd": [({"BM": 128, "BN": 128, "BK": 64}, 8, 2), ({"BM": 64, "BN": 64, "BK": 64}, 4, 2)],
     "other": [({"BM": 64, "BN": 64, "BK": 64}, 4, 2)],
-    "interpreter": [({"BM": 64, "BN": 128, "BK": 64}, 1, 1)],
+    "interpreter": [({"BM": 128, "BN": 512, "BK": 128}, 1, 1)],
 }  # fmt: skip
 GROUP_CHOICES = {
     "hopper": [({"BM": 128, "BN": 128}, 8, 3), ({"BM": 64, "BN": 128}, 4, 3), ({"BM": 16, "BN": 64}, 4, 4)],
     "other": [({"BM": 64, "BN": 64}, 4, 2), ({"BM": 16, "BN": 64}, 4, 2)],
-    "interpreter": [({"BM": 64, "BN": 256}, 1, 1)],
+    "interpreter": [({"BM": 128, "BN": 512}, 1, 1)],
 }
 ONE_CHOICES = {
     "hopper": [({"BN": 4, "BK": 512}, 4, 2), ({"BN": 8, "BK": 512}, 4, 2), ({"BN": 16, "BK": 256}, 4, 2)],
     "other": [({"BN": 8, "BK": 512}, 4, 1), ({"BN": 4, "BK": 512}, 4, 1)],
-    "interpreter": [({"BN": 256, "BK": 64}, 1, 1)],
+    "interpreter": [({"BN": 512, "BK": 64}, 1, 1)],
 }
 
 
@@ -143,7 +143,9 @@ def _product(
     value = value * vth
     if GATED:
         second_scale = tl.load(scales + outputs + column, mask=held, other=0.0)[None, :]
-        value = value * tl.sigmoid(value) * (second.to(tl.float32) * second_scale * vth)
+        small = tl.exp(-tl.abs(value))
+        value = value * tl.where(value < 0, small, 1.0) / (1.0 + small)
+        value = value * (second.to(tl.float32) * second_scale * vth)
     target = out + row[:, None] * out_row + column[None, :]
     stored = there[:, None] & held[None, :]
     if ADD:
@@ -188,7 +190,9 @@ def _one(
     value = total.to(tl.float32) * tl.load(scales + column, mask=held, other=0.0) * vth
     if GATED:
         scale = tl.load(scales + outputs + column, mask=held, other=0.0)
-        value = value * tl.sigmoid(value) * (other.to(tl.float32) * scale * vth)
+        small = tl.exp(-tl.abs(value))
+        value = value * tl.where(value < 0, small, 1.0) / (1.0 + small)
+        value = value * (other.to(tl.float32) * scale * vth)
     target = out + row * out_row + column
     if ADD:
         value = tl.load(target, mask=held, other=0.0) + value

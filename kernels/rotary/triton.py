@@ -18,7 +18,7 @@ def rotate_triton(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None
     if out is None:
         out = torch.empty(length, heads, dim, dtype=torch.float32, device=x.device).transpose(0, 1)
     if x.numel():
-        tokens = 64 if INTERPRETED else 16
+        tokens = 128 if INTERPRETED else 16
         _rotate[(triton.cdiv(length, tokens), heads)](
             x, cos, sin, out, length, dim // 2, *x.stride()[:2], *out.stride()[:2],
             TOKENS=tokens, HALF=block_of(dim // 2, 1),

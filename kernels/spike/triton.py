@@ -64,7 +64,7 @@ def encode_triton(
     if rows == 0:
         return spikes
     block = block_of(width)
-    tokens = 32 if INTERPRETED else max(1, 1024 // block)
+    tokens = 128 if INTERPRETED else max(1, 1024 // block)
     _encode[(triton.cdiv(rows, tokens),)](
         x, x if weight is None else weight, spikes.low, spikes.vth, spikes.amount, spikes.channels,
         spikes.rest, spikes.fired, x.stride(0), rows, width, 1.0 / k, eps,

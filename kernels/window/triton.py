@@ -22,12 +22,12 @@ HIDDEN = tl.constexpr(float("-inf"))
 CHOICES = {
     "hopper": [
         ({"BM": 128, "BN": 64}, 4, 3), ({"BM": 128, "BN": 128}, 8, 2), ({"BM": 64, "BN": 64}, 4, 3),
-        ({"BM": 128, "BN": 64}, 8, 3),
+        ({"BM": 128, "BN": 64}, 8, 3), ({"BM": 64, "BN": 32}, 4, 2),
     ],
     "ampere": [({"BM": 128, "BN": 64}, 4, 2), ({"BM": 64, "BN": 64}, 4, 2), ({"BM": 64, "BN": 32}, 4, 3)],
     "amd": [({"BM": 128, "BN": 64}, 4, 1), ({"BM": 64, "BN": 64}, 4, 1)],
     "other": [({"BM": 64, "BN": 32}, 4, 1)],
-    "interpreter": [({"BM": 32, "BN": 32}, 1, 1)],
+    "interpreter": [({"BM": 64, "BN": 64}, 1, 1)],
 }  # fmt: skip
 
 
@@ -149,7 +149,8 @@ def _prefill(
         mixed = tl.dot(weights.to(ROUND).to(KIND), values, mixed * kept[:, None], input_precision=PRECISION)
         top = higher
     place = (row[:, None] * tl.num_programs(1) + head) * dim + d[None, :]
-    tl.store(out + place, mixed / norm[:, None], mask=there)
+    # Rows past the end have seen nothing.
+    tl.store(out + place, mixed / tl.where(norm == 0.0, 1.0, norm)[:, None], mask=there)
 
 
 @triton.jit
