@@ -38,9 +38,7 @@ class Decoder:
         )
         self.cache_dtype = cache_dtype
         self.device = weights.norm.device
-        self.rotary = Rotary(
-            config.head_dim, config.rope_theta, segment, self.device, apply=coder.ops.rotate
-        )
+        self.rotary = Rotary(config.head_dim, config.rope_theta, segment, self.device, apply=coder.ops.rotate)
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing."""
@@ -150,7 +148,9 @@ class Decoder:
         sinks = None
         if cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        rotated, keys, values = self._coder.attended(self.rotary.apply(q, *tables), *cache.visible(q.shape[1]))
+        rotated, keys, values = self._coder.attended(
+            self.rotary.apply(q, *tables), *cache.visible(q.shape[1])
+        )
         return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(

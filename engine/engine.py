@@ -110,7 +110,7 @@ class Engine:
         return self.decoder.new_state(self.fingerprint)
 
     def logits(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
-        """Teacher-forced logits float32 [T, V] of `ids` (on the CPU); continues, advances `state` if given."""
+        """Teacher-forced logits float32 [T, V] of `ids` (on the CPU); continues, advances a `state` given."""
         return self.next_logits(self.hidden(ids, state))
 
     def hidden(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
@@ -124,7 +124,7 @@ class Engine:
                 assert part is not None
                 parts.append(part)
         self._end(sum(map(len, parts)), started, state)
-        return torch.cat(parts) if parts else torch.empty(0, self.config.hidden_size, device=self.decoder.device)
+        return torch.cat(parts or [self.decoder.embed(self._ids([]))])
 
     def next_logits(self, hidden: Tensor) -> Tensor:
         """Logits [T, V] (on the CPU) of rows of `hidden` [T, d]."""

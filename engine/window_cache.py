@@ -38,11 +38,14 @@ class Rotary:
         self._frequencies = inverse_frequencies(head_dim, theta).double()
         self._cos = torch.empty(0, head_dim // 2, device=device)
         self._sin = torch.empty(0, head_dim // 2, device=device)
+        self._far: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
 
     def tables(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """cos, sin [stop - start, D/2]; `start` may be negative."""
         if start < 0 or stop > TABLE_LIMIT:
-            return self._compute(start, stop)
+            if self._far is None or self._far[0] != (start, stop):  # every layer asks for the same
+                self._far = (start, stop), self._compute(start, stop)
+            return self._far[1]
         if stop > len(self._cos):
             self._cos, self._sin = self._compute(0, max(stop, 2 * len(self._cos)))
         return self._cos[start:stop], self._sin[start:stop]

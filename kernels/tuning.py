@@ -1,8 +1,8 @@
 """What the Triton kernels share: block sizes by device family, and the number types of their products.
 
-Imported only by modules that need Triton. Kernels use plain pointers and masks (no block pointers, which newer
-versions dropped) and compute offsets in 64 bits. They call no functions of their own: the interpreter takes
-milliseconds for a call. Compiled kernels and the choices of the tuner stay in Triton's cache folder
+Imported only by modules that need Triton. Kernels use plain pointers and masks (no block pointers, which
+newer versions dropped) and compute offsets in 64 bits. They call no functions of their own: the interpreter
+takes milliseconds for a call. Compiled kernels and the choices of the tuner stay in Triton's cache folder
 ($TRITON_CACHE_DIR).
 """
 
@@ -24,7 +24,7 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 @cache
 def device_family() -> str:
-    """"interpreter", "hopper" (and newer NVIDIA), "ampere", "amd" or "other": what kernels compile for."""
+    """ "interpreter", "hopper" (and newer NVIDIA), "ampere", "amd" or "other": what kernels compile for."""
     if INTERPRETED:
         return "interpreter"
     try:

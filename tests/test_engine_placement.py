@@ -1,10 +1,9 @@
-"""The engine on other kernels and devices: Triton's (interpreted) through a whole model, and what is missing."""
+"""The engine on other kernels and devices: Triton's through a whole model, and what is missing."""
 
 import pytest
 import torch
 
-from engine import ContextState, Engine
-from engine import placement
+from engine import ContextState, Engine, placement
 from engine.errors import DeviceError
 from engine.window_cache import Rotary, WindowCache
 from kernels.int8.cpu import float_product
@@ -155,5 +154,5 @@ def test_a_kernel_that_fails_its_trial_gives_the_reason(monkeypatch):
         raise RuntimeError("no C compiler\nsecond line")
 
     monkeypatch.setattr(triton_ops, "self_test", broken)
-    with pytest.raises(DeviceError, match="do not run on cpu: no C compiler$"):
+    with pytest.raises(DeviceError, match=r"do not run on cpu: no C compiler$"):
         placement.place("cpu", torch.float32, "triton")

@@ -57,7 +57,7 @@ def test_gated_linear_attention_and_its_final_state(length, group, decay, given,
     for g in range(group):
         double = (x.cpu().double() for x in (q[:, g], k, v, gates))
         truth, last = gla_recurrent(*double, held)
-        # float32: exponents up to |sum of decays| are off by 2^-24 of it, and so is what they weigh; bfloat16:
+        # float32: exponents up to |sum of decays| are off by 2^-24 of it, so is what they weigh; bfloat16:
         # both factors of a product are rounded (2^-9 each), twice on the way through the pair weights.
         limit = 4 * 2**-9 if bf16 else 2**-24 * (100 + float(gates.sum(1).abs().max()))
         assert _apart(out[:, g], truth) < 2 * limit
@@ -132,7 +132,9 @@ def test_encoding_with_and_without_norm(rows, width):
     sample = plain.counts()[::32]
     assert torch.equal(plain.counts(slice(None, None, 32)), sample)
     bits = np.bitwise_count(sample.abs().cpu().numpy()).sum(axis=1)
-    assert plain.fired.cpu().tolist() == [[int(b), int((s == 0).sum())] for b, s in zip(bits, sample, strict=True)]
+    assert plain.fired.cpu().tolist() == [
+        [int(b), int((s == 0).sum())] for b, s in zip(bits, sample, strict=True)
+    ]
 
 
 def test_every_burst_the_threshold_allows_has_room():
@@ -154,10 +156,14 @@ def test_product_is_exact_before_scaling(rows):
     codes, scale = quantize_rows(_normal(90, 577, seed=9))
     truth = spike_linear_reference(spikes.counts(), spikes.vth, codes, scale)
     # The integer sum is exact below 2^31; its conversion and two products round by 2^-24 each.
-    torch.testing.assert_close(spike_linear_triton(spikes, codes, scale).double(), truth, rtol=4 * 2**-24, atol=0)
+    torch.testing.assert_close(
+        spike_linear_triton(spikes, codes, scale).double(), truth, rtol=4 * 2**-24, atol=0
+    )
     base = _normal(rows, 90)
     added = spike_linear_triton(spikes, codes, scale, add_to=base.clone())
-    torch.testing.assert_close(added.double(), truth + base, rtol=4 * 2**-24, atol=2**-24 * float(truth.abs().max()))
+    torch.testing.assert_close(
+        added.double(), truth + base, rtol=4 * 2**-24, atol=2**-24 * float(truth.abs().max())
+    )
     gate, up = truth[:, :45], truth[:, 45:]
     joined = spike_linear_triton(spikes, codes, scale, gated=True)
     # An exponential of x is off by |x| 2^-24 relative; silu damps what is far below zero.
@@ -199,7 +205,9 @@ def test_rotation_into_a_strided_target(dtype):
     target = torch.full((2, 140, 24), float("nan"), dtype=dtype, device=DEVICE)
     rotate_triton(x, angle.cos(), angle.sin(), target[:, 3:136])
     expected = rotate(x, angle.cos(), angle.sin())
-    torch.testing.assert_close(target[:, 3:136], expected.to(dtype), rtol=2**-7 if dtype == torch.bfloat16 else 0, atol=1e-6)
+    torch.testing.assert_close(
+        target[:, 3:136], expected.to(dtype), rtol=2**-7 if dtype == torch.bfloat16 else 0, atol=1e-6
+    )
     assert target[:, :3].isnan().all()
     assert target[:, 136:].isnan().all()
 

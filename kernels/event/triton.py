@@ -1,7 +1,7 @@
 """Event-driven product of one token in Triton: a list of firing channels, then their weight rows only.
 
-Weights lie by input channel ([K, N]), so that a channel's weights are one run of memory and a silent channel's
-are never touched. Pieces of the list meet in int32 additions, exact in any order.
+Weights lie by input channel ([K, N]), so that a channel's weights are one run of memory and a silent
+channel's are never touched. Pieces of the list meet in int32 additions, exact in any order.
 """
 
 import torch

@@ -103,7 +103,8 @@ def _cumulate(g, total, length, key_dim, g_head, g_token, CHUNK: tl.constexpr, B
 @triton.jit
 def _states(
     k, v, total, start, kept, final, length, key_dim, value_dim, k_head, k_token, v_head, v_token,
-    CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr, PRECISION: tl.constexpr, BK: tl.constexpr, BV: tl.constexpr,
+    CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr, PRECISION: tl.constexpr,
+    BK: tl.constexpr, BV: tl.constexpr,
 ):  # fmt: skip
     """The state before each chunk and after the last, one [BK, BV] piece a program."""
     head = tl.program_id(0).to(tl.int64)
@@ -113,7 +114,7 @@ def _states(
     piece = key[:, None] * value_dim + value[None, :]
     state = tl.load(start + head * key_dim * value_dim + piece, mask=held, other=0.0)
     chunks = tl.cdiv(length, CHUNK)
-    for chunk in range(0, chunks):
+    for chunk in range(chunks):
         place = (head * chunks + chunk) * key_dim * value_dim
         tl.store(kept + place + piece, state.to(kept.dtype.element_ty), mask=held)
         token = (chunk * CHUNK + tl.arange(0, CHUNK)).to(tl.int64)
@@ -141,7 +142,8 @@ def _states(
 def _outputs(
     q, k, v, total, kept, out, scale, length, key_dim, value_dim, group,
     q_head, q_group, q_token, k_head, k_token, v_head, v_token,
-    CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr, PRECISION: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_V: tl.constexpr,
+    CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr, PRECISION: tl.constexpr,
+    BLOCK_K: tl.constexpr, BLOCK_V: tl.constexpr,
 ):  # fmt: skip
     """Outputs of one chunk of one query head."""
     chunk, pair = tl.program_id(0), tl.program_id(1)
@@ -175,7 +177,7 @@ def _outputs(
         tl.store(here_out + times * value_dim, whole, mask=known & held_v)
     else:
         rows = tl.cdiv(tl.minimum(length - chunk * CHUNK, CHUNK), BLOCK)
-        for row in range(0, rows):
+        for row in range(rows):
             first = (chunk * CHUNK + row * BLOCK).to(tl.int64)
             token = first + tl.arange(0, BLOCK)[:, None]
             there = token < length
@@ -184,9 +186,11 @@ def _outputs(
             mixed = tl.dot((queries * tl.exp(sums)).to(ROUND).to(KIND), state, input_precision=PRECISION)
             meet = tl.full([1, BLOCK_K], 0.0, tl.float32)
             if row > 0:
-                meet = tl.load(here_total + tl.minimum(first, length) * key_dim - key_dim, mask=held_k, other=0.0)
+                meet = tl.load(
+                    here_total + tl.minimum(first, length) * key_dim - key_dim, mask=held_k, other=0.0
+                )
             ahead = (queries * tl.exp(tl.minimum(sums - meet, 0.0))).to(ROUND).to(KIND)
-            for other in range(0, row):
+            for other in range(row):
                 earlier = first + (other - row) * BLOCK + tl.arange(0, BLOCK)[:, None]
                 seen = earlier < length
                 keys = tl.load(here_k + earlier * k_token, mask=seen & held_k, other=0.0).to(tl.float32)
@@ -195,7 +199,7 @@ def _outputs(
                 keys = (keys * tl.exp(tl.minimum(meet - past, 0.0))).to(ROUND).to(KIND)
                 weights = tl.dot(ahead, tl.trans(keys), input_precision=PRECISION).to(ROUND).to(KIND)
                 mixed = tl.dot(weights, values, mixed, input_precision=PRECISION)
-            for column in range(0, BLOCK):
+            for column in range(BLOCK):
                 one = tl.minimum(first + column, length - 1)
                 key_one = tl.load(here_k + one * k_token, mask=held_k, other=0.0)
                 sum_one = tl.load(here_total + one * key_dim, mask=held_k, other=0.0)
@@ -222,7 +226,7 @@ def _step(
     held = held_k[:, None] & held_v[None, :]
     state = tl.load(start + piece, mask=held, other=0.0) * decay[:, None] + keys[:, None] * values[None, :]
     tl.store(final + piece, state, mask=held)
-    for member in range(0, GROUP):
+    for member in range(GROUP):
         query = tl.load(q + head * q_head + member * q_group + key, mask=held_k, other=0.0)
         mixed = tl.sum((query.to(tl.float32) * scale)[:, None] * state, axis=0)
         tl.store(out + (head * GROUP + member) * value_dim + value, mixed, mask=held_v)

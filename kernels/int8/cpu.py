@@ -7,7 +7,6 @@ from torch import Tensor
 
 from kernels.spike.cpu import Spikes
 
-
 EXACT = 1024
 """Products of two INT8 numbers whose sum float32 holds exactly: 1024 * 128 * 128 = 2^24."""
 

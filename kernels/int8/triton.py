@@ -1,8 +1,8 @@
 """Products of spike counts with INT8 weights in Triton: exact in int32, scaled in the same pass.
 
-Bursts join in the same program: each token's few listed channels are multiplied one after the other, so the sum
-stays exact and nothing is clipped. One kernel serves weights scaled by row, by groups of input channels, and the
-joined gate and up projection (`silu(gate) * up` is written); another serves one token.
+Bursts join in the same program: each token's few listed channels are multiplied one after the other, so
+the sum stays exact and nothing is clipped. One kernel serves weights scaled by row, by groups of input
+channels, and the joined gate and up projection (`silu(gate) * up` is written); another serves one token.
 """
 
 import torch
@@ -46,8 +46,8 @@ def spike_linear_triton(
     spikes: ListedSpikes, codes: Tensor, scale: Tensor, add_to: Tensor | None = None, gated: bool = False
 ) -> Tensor:
     """`vth * scale * (counts @ codes^T)` float32 [T, N] for codes int8 [N, K], scale [N] or, by groups of
-    input channels, [N, G]; added to `add_to` in place if given. `gated`: silu of the first half of the outputs
-    times the second half, [T, N / 2] (not with groups).
+    input channels, [N, G]; added to `add_to` in place if given. `gated`: silu of the first half of the
+    outputs times the second half, [T, N / 2] (not with groups).
     """
     rows, width = spikes.low.shape
     outputs = codes.shape[0] // 2 if gated else codes.shape[0]
@@ -64,6 +64,7 @@ def spike_linear_triton(
     numbers = (rows, outputs, width, spikes.channels.shape[1], codes.stride(0), out.stride(0))
     settings = {"GATED": gated, "ADD": add_to is not None}
     if rows <= FEW and not group:
+
         def each(meta: dict[str, int]) -> tuple[int, ...]:
             return triton.cdiv(outputs, meta["BN"]), rows
 
@@ -121,7 +122,7 @@ def _product(
             up = codes + (outputs + column)[None, :] * w_row + k[:, None]
             second = tl.dot(x, tl.load(up, mask=both, other=0), second, out_dtype=tl.int32)
     amount = tl.load(amounts + row, mask=there, other=0)
-    for slot in range(0, tl.max(amount, axis=0)):
+    for slot in range(tl.max(amount, axis=0)):
         listed = slot < amount
         channel = tl.load(channels + row * room + slot, mask=listed, other=0).to(tl.int64)
         rest = tl.load(rests + row * room + slot, mask=listed, other=0)
@@ -179,7 +180,7 @@ def _one(
             up = codes + (outputs + column)[:, None] * w_row + k[None, :]
             second += x * tl.load(up, mask=both, other=0).to(tl.int32)
     total, other = tl.sum(sums, axis=1), tl.sum(second, axis=1)
-    for slot in range(0, tl.load(amounts + row)):
+    for slot in range(tl.load(amounts + row)):
         channel = tl.load(channels + row * room + slot).to(tl.int64)
         rest = tl.load(rests + row * room + slot)
         total += rest * tl.load(codes + column * w_row + channel, mask=held, other=0).to(tl.int32)

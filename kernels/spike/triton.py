@@ -1,8 +1,9 @@
 """Spike encoding in Triton, fused with RMSNorm: counts, threshold and bursts in one pass over a token.
 
-Bursts stay on the device without asking how many there are: each token lists its channels above 127. Counts of
-a token sum to about k K, so no more than k K / 127.5 channels can burst; where the upper clip of the threshold
-breaks that bound (a mean above 10,000 k) the token's threshold becomes NaN, so that nothing is lost unseen.
+Bursts stay on the device without asking how many there are: each token lists its channels above 127.
+Counts of a token sum to about k K, so no more than k K / 127.5 channels can burst; where the upper clip of
+the threshold breaks that bound (a mean above 10,000 k) the token's threshold becomes NaN, so that nothing is
+lost unseen.
 """
 
 from dataclasses import dataclass
@@ -45,9 +46,7 @@ class ListedSpikes(Spikes):
         return total.scatter_add_(1, torch.where(listed, channels, zero), beyond)
 
 
-def encode_triton(
-    x: Tensor, k: float, weight: Tensor | None = None, eps: float = 0.0
-) -> ListedSpikes:
+def encode_triton(x: Tensor, k: float, weight: Tensor | None = None, eps: float = 0.0) -> ListedSpikes:
     """Spike counts of `x` [T, K] float32 or bfloat16, or of its RMSNorm with `weight` float32 [K]."""
     x = x if x.stride(-1) == 1 else x.contiguous()
     rows, width = x.shape

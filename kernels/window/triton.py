@@ -31,9 +31,7 @@ CHOICES = {
 }  # fmt: skip
 
 
-def window_attention_triton(
-    q: Tensor, k: Tensor, v: Tensor, left: int, sinks: Sinks | None = None
-) -> Tensor:
+def window_attention_triton(q: Tensor, k: Tensor, v: Tensor, left: int, sinks: Sinks | None = None) -> Tensor:
     """As `window_attention_reference`: q float32 [H, T, D], k, v [Hk, N, D] -> float32 [T, H, D].
 
     Keys in bfloat16 are multiplied as such (queries and weights rounded alike), float32 ones exactly; softmax
@@ -104,7 +102,9 @@ def _prefill(
     kv = (head // group).to(tl.int64)
     row, d = (start + tl.arange(0, BM)).to(tl.int64), tl.arange(0, BLOCK_D)
     there = (row[:, None] < length) & (d[None, :] < dim)
-    query = tl.load(q + head.to(tl.int64) * q_head + row[:, None] * q_token + d[None, :], mask=there, other=0.0)
+    query = tl.load(
+        q + head.to(tl.int64) * q_head + row[:, None] * q_token + d[None, :], mask=there, other=0.0
+    )
     query = (query.to(tl.float32) * scale).to(ROUND).to(KIND)
     top, norm = tl.full([BM], HIDDEN, tl.float32), tl.full([BM], 0.0, tl.float32)
     mixed = tl.full([BM, BLOCK_D], 0.0, tl.float32)
@@ -159,7 +159,8 @@ def _split(
     q_head, q_token, p_head, p_token, k_head, k_token, v_head, v_token,
     scale, length, total, dim, left, behind, group, begin,
     SINKS: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_D: tl.constexpr, ROUND: tl.constexpr,
-    KIND: tl.constexpr, PRECISION: tl.constexpr, WINDOWED: tl.constexpr, ROWS: tl.constexpr, SPLIT: tl.constexpr, BN: tl.constexpr,
+    KIND: tl.constexpr, PRECISION: tl.constexpr, WINDOWED: tl.constexpr, ROWS: tl.constexpr,
+    SPLIT: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     """One piece of the keys for all queries of a group of heads; the first piece takes the sinks."""
     piece, kv = tl.program_id(0), tl.program_id(1).to(tl.int64)

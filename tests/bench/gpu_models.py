@@ -1,4 +1,4 @@
-"""Models of the right shape with random weights, made on the device: speed does not depend on their values."""
+"""Models of the right shape with random weights, made on the device: speed does not depend on values."""
 
 from collections.abc import Sequence
 

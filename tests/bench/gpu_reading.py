@@ -150,7 +150,9 @@ def _flash(q, k, v, left, sinks=None, position=0):
 
     mask = causal_lower_right(q.shape[1], k.shape[1])
     wide = (x.repeat_interleave(q.shape[0] // k.shape[0], 0)[None] for x in (k, v))
-    return F.scaled_dot_product_attention(q[None].to(k.dtype), *wide, attn_mask=mask)[0].transpose(0, 1).float()
+    return (
+        F.scaled_dot_product_attention(q[None].to(k.dtype), *wide, attn_mask=mask)[0].transpose(0, 1).float()
+    )
 
 
 def main() -> int:

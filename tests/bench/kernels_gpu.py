@@ -1,4 +1,4 @@
-"""Each Triton kernel on the GPU: right against its reference, then timed against its peers in the same run."""
+"""Each Triton kernel on the GPU: right against its reference, then timed against peers in the same run."""
 
 import argparse
 import sys
@@ -38,7 +38,8 @@ class Kernels:
     def gla_inputs(self, length: int, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
         heads, group, dim = (1, 2, 16) if self.tiny else (4, 7, 128)
         q, k, v = (
-            self.normal(*shape, length, dim, dtype=dtype).relu() for shape in ((heads, group), (heads,), (heads,))
+            self.normal(*shape, length, dim, dtype=dtype).relu()
+            for shape in ((heads, group), (heads,), (heads,))
         )
         return q, k, v, F.logsigmoid(self.normal(heads, length, dim)) / 16
 
@@ -51,7 +52,8 @@ class Kernels:
         step, _ = gla_chunked_triton(q[:, :, :1], k[:, :1], v[:, :1], gates[:, :1], final)
         expected, _ = gla_recurrent(q[:, 0, :1].cpu().double(), *(x[:, :1] for x in double), last)
         worst = {
-            "output": _apart(out[:, 0], truth), "state": _apart(final, last), "step": _apart(step[:, 0], expected)
+            "output": _apart(out[:, 0], truth), "state": _apart(final, last),
+            "step": _apart(step[:, 0], expected),
         }  # fmt: skip
         return _checked(worst, 8 * 2**-9)
 
@@ -92,7 +94,9 @@ class Kernels:
             q, k, v, gates = self.gla_inputs(length, torch.bfloat16)
             calls = {"ours": lambda q=q, k=k, v=v, g=gates: gla_chunked_triton(q, k, v, g, bf16=True)}
             if length <= 4096:
-                calls["torch"] = lambda q=q, k=k, v=v, g=gates: gla_chunked(q.float(), k.float(), v.float(), g)
+                calls["torch"] = lambda q=q, k=k, v=v, g=gates: gla_chunked(
+                    q.float(), k.float(), v.float(), g
+                )
             note = _add_fla(calls, q, k, v, gates)
             lines.append(against(self.run.interleaved(calls), length=length, fla=note))
         return lines
@@ -100,7 +104,9 @@ class Kernels:
     def window_speed(self) -> list[dict[str, Any]]:
         """Against compiled `flex_attention` with the same window, and SDPA over everything before."""
         lines = []
-        for heads, kv, dim, left in ((3, 1, 16, 16),) if self.tiny else ((9, 3, 64, 1024), (28, 4, 128, 4096)):
+        for heads, kv, dim, left in (
+            ((3, 1, 16, 16),) if self.tiny else ((9, 3, 64, 1024), (28, 4, 128, 4096))
+        ):
             for length in (70,) if self.tiny else (16_384,):
                 q, k, v = (self.normal(h, length, dim, dtype=torch.bfloat16) for h in (heads, kv, kv))
                 calls = {
@@ -118,7 +124,8 @@ class Kernels:
         """Encoding, and the product against torch's INT8 and bfloat16 products; one token against bytes."""
         lines = []
         for rows, width, outputs in ((40, 64, 70),) if self.tiny else (
-            (16_384, 576, 960), (16_384, 576, 3072), (16_384, 1536, 576), (16_384, 3584, 18_944), (1, 3584, 18_944)
+            (16_384, 576, 960), (16_384, 576, 3072), (16_384, 1536, 576), (16_384, 3584, 18_944),
+            (1, 3584, 18_944),
         ):  # fmt: skip
             x, (codes, scale) = self.normal(rows, width), quantize_rows(self.normal(outputs, width))
             spikes, half = encode_triton(x, 3.0), x.bfloat16()
@@ -132,13 +139,18 @@ class Kernels:
                 calls["int_mm"] = lambda s=spikes, c=codes: torch._int_mm(s.low, c.t())
             times = self.run.interleaved(calls)
             rate = 2 * rows * width * outputs / times["ours"] / 1e9
-            shape = {"rows": rows, "width": width, "outputs": outputs, "tera_operations_per_s": round(rate, 2)}
+            shape = {
+                "rows": rows,
+                "width": width,
+                "outputs": outputs,
+                "tera_operations_per_s": round(rate, 2),
+            }
             shape["weight_gb_per_s"] = round(codes.numel() / times["ours"] / 1e6, 1)
             lines.append(against(times, **shape))
         return lines
 
     def event_speed(self) -> list[dict[str, Any]]:
-        """One token, silent channels skipped, against reading all weights, by the share of silent channels."""
+        """One token, silent channels skipped, against reading all weights, by share of silent channels."""
         width, outputs = (64, 70) if self.tiny else (18_944, 3584)
         codes, scale = quantize_rows(self.normal(outputs, width))
         columns, lines = codes.t().contiguous(), []
@@ -172,7 +184,9 @@ def _add_fla(calls: dict[str, Any], q, k, v, gates) -> str:
     except Exception as error:
         return f"not measured: {type(error).__name__}: {error}"
     heads, group, length, dim = q.shape
-    wide = [x.repeat_interleave(group, 0).transpose(0, 1)[None].contiguous() for x in (k, v, gates.to(q.dtype))]
+    wide = [
+        x.repeat_interleave(group, 0).transpose(0, 1)[None].contiguous() for x in (k, v, gates.to(q.dtype))
+    ]
     asked = q.reshape(heads * group, length, dim).transpose(0, 1)[None].contiguous()
     calls["fla"] = lambda: chunk_gla(asked, *wide, output_final_state=True)
     return "chunk_gla"
@@ -213,8 +227,8 @@ def main() -> int:
     options = parser.parse_args()
     runner = Runner(options.out, options.tiny)
     kernels = Kernels(runner)
-    for name in ("gla_correct", "window_correct", "spikes_correct", "gla_speed", "window_speed", "spike_speed",
-                 "event_speed", "search_speed"):  # fmt: skip
+    for name in ("gla_correct", "window_correct", "spikes_correct", "gla_speed", "window_speed",
+                 "spike_speed", "event_speed", "search_speed"):  # fmt: skip
         runner.step(name, getattr(kernels, name))
     return runner.finish()
 
