@@ -65,8 +65,8 @@ class Engine:
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
         `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
-        format where the processor has it, float32 for other checkpoints; bfloat16 on accelerators. For
-        `device` and `kernels` see `engine.placement.place`. Raises ModelError, DeviceError.
+        format where the processor has it, float32 for other checkpoints; bfloat16 on accelerators.
+        `device`, `kernels`: see `placement.place`. Raises ModelError, DeviceError.
         """
         device = automatic() if device == "auto" else device
         checkpoint = open_checkpoint(model, models_dir)
@@ -87,11 +87,8 @@ class Engine:
     @property
     def backend(self) -> str:
         """What computes, for people."""
-        path = (
-            "INT8 spike counts"
-            if self.spiking
-            else f"dense {str(self.decoder.cache_dtype).removeprefix('torch.')}"
-        )
+        kind = str(self.decoder.cache_dtype).removeprefix("torch.")
+        path = "INT8 spike counts" if self.spiking else f"dense {kind}"
         return f"{path}, {self._placement.describe()}"
 
     @property

@@ -9,7 +9,7 @@ takes milliseconds for a call. Compiled kernels and the choices of the tuner sta
 import inspect
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,7 +39,7 @@ def device_family() -> str:
 
 
 def tuned(
-    table: dict[str, Sequence[Choice]], key: Sequence[str], restore: Sequence[str] = ()
+    table: Mapping[str, Sequence[Choice]], key: Sequence[str], restore: Sequence[str] = ()
 ) -> Callable[[Any], Any]:
     """Decorator: the fastest choice of this device's family is measured once for each value of `key`.
 

@@ -6,12 +6,14 @@ all outputs at once. Where a chunk forgets less than e^-60 its pairs are one pro
 one by one, so every exponent is <= 0 (Yang et al. 2024, section 4.3).
 """
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from kernels.tuning import block_of, product_types, tuned
+from kernels.tuning import Choice, block_of, product_types, tuned
 
 CHUNK = 64
 BLOCK = tl.constexpr(16)
@@ -24,7 +26,7 @@ STATE_CHOICES = {
     "other": [({"BK": 32, "BV": 32}, 4, 2)],
     "interpreter": [({"BK": 16, "BV": 64}, 1, 1)],
 }
-OUT_CHOICES = {
+OUT_CHOICES: dict[str, list[Choice]] = {
     "hopper": [({}, 4, 2), ({}, 8, 2), ({}, 4, 1), ({}, 8, 1)],
     "ampere": [({}, 4, 1), ({}, 8, 1), ({}, 8, 2)],
     "amd": [({}, 4, 1), ({}, 8, 1)],
@@ -52,7 +54,7 @@ def gla_chunked_triton(
     value_dim = v.shape[-1]
     scale = key_dim**-0.5 if scale is None else scale
     q, k, v, log_decay = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v, log_decay))
-    new = {"dtype": torch.float32, "device": q.device}
+    new: dict[str, Any] = {"dtype": torch.float32, "device": q.device}
     start = torch.zeros(heads, key_dim, value_dim, **new) if state is None else state.float().contiguous()
     final, out = torch.empty_like(start), torch.empty(heads, group, length, value_dim, **new)
     if length == 0:

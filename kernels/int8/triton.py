@@ -63,6 +63,7 @@ def spike_linear_triton(
     )  # fmt: skip
     numbers = (rows, outputs, width, spikes.channels.shape[1], codes.stride(0), out.stride(0))
     settings = {"GATED": gated, "ADD": add_to is not None}
+    many = rows >= 256  # what is fastest for a prompt is not for a chunk of an archive
     if rows <= FEW and not group:
 
         def each(meta: dict[str, int]) -> tuple[int, ...]:
@@ -75,9 +76,9 @@ def spike_linear_triton(
         return (triton.cdiv(rows, meta["BM"]) * triton.cdiv(outputs, meta["BN"]),)
 
     if group:
-        _by_group[grid](*tensors, *numbers, GROUP=group, BK=min(128, group & -group), **settings)
+        _by_group[grid](*tensors, *numbers, GROUP=group, MANY=many, BK=min(128, group & -group), **settings)
     else:
-        _by_row[grid](*tensors, *numbers, GROUP=0, **settings)
+        _by_row[grid](*tensors, *numbers, GROUP=0, MANY=many, **settings)
     return out
 
 
@@ -90,8 +91,8 @@ def fits_groups(width: int, groups: int) -> bool:
 @triton.jit
 def _product(
     low, codes, vths, scales, amounts, channels, rests, out, rows, outputs, width, room, w_row, out_row,
-    GROUP: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr,
+    GROUP: tl.constexpr, GATED: tl.constexpr, ADD: tl.constexpr, MANY: tl.constexpr, BM: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     # Eight blocks of rows run through all columns together, so that weights are read from the cache.
     across = (outputs + BN - 1) // BN
@@ -154,8 +155,8 @@ def _product(
     tl.store(target, value, mask=stored)
 
 
-_by_row = tuned(CHOICES, ["outputs", "width"], ["out"])(_product)
-_by_group = tuned(GROUP_CHOICES, ["outputs", "width"], ["out"])(_product)
+_by_row = tuned(CHOICES, ["outputs", "width", "MANY"], ["out"])(_product)
+_by_group = tuned(GROUP_CHOICES, ["outputs", "width", "MANY"], ["out"])(_product)
 
 
 @tuned(ONE_CHOICES, ["outputs", "width"], ["out"])

@@ -7,6 +7,7 @@ lost unseen.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import triton
@@ -50,7 +51,7 @@ def encode_triton(x: Tensor, k: float, weight: Tensor | None = None, eps: float 
     """Spike counts of `x` [T, K] float32 or bfloat16, or of its RMSNorm with `weight` float32 [K]."""
     x = x if x.stride(-1) == 1 else x.contiguous()
     rows, width = x.shape
-    new = {"dtype": torch.int32, "device": x.device}
+    new: dict[str, Any] = {"dtype": torch.int32, "device": x.device}
     room = block_of(int(k * width / (COUNT_LIMIT + 0.5)) + 1, 4)
     spikes = ListedSpikes(
         low=torch.empty(rows, width, dtype=torch.int8, device=x.device),

@@ -74,7 +74,7 @@ def _step(
     kv_heads = tensors[2].shape[0]
     seen = keys if left < 0 else min(keys, length + left)
     splits = triton.cdiv(seen, SPLIT)
-    new = {"dtype": torch.float32, "device": out.device}
+    new: dict[str, Any] = {"dtype": torch.float32, "device": out.device}
     part = torch.empty(splits, heads, length, dim, **new)
     top, total = torch.empty(splits, heads, length, **new), torch.empty(splits, heads, length, **new)
     group = heads // kv_heads

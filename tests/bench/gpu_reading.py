@@ -62,22 +62,19 @@ class Reading:
             read(self._engine, self.lengths[0])
         return self._engine
 
-    def speed(self) -> list[dict[str, Any]]:
-        """Tokens a second by length: medians of runs in turn over all lengths, then the longest once."""
-        engine, found = self.engine, {length: [] for length in self.lengths}
-        for _ in range(1 if self.run.tiny else 3):
-            for length in self.lengths:
-                if not found[length] or found[length][-1] < MEASURED_S:
-                    found[length].append(seconds(lambda n=length: read(engine, n), self.run.device))
-        lines = []
-        for length, times in found.items():
+    def speed(self) -> Iterator[dict[str, Any]]:
+        """Tokens a second by length: the median of three runs, one where it takes long."""
+        engine = self.engine
+        for length in self.lengths:
+            times: list[float] = []
+            while len(times) < (1 if self.run.tiny else 3) and not (times and times[-1] > MEASURED_S):
+                times.append(seconds(lambda n=length: read(engine, n), self.run.device))
             middle = statistics.median(times)
             line = {"length": length, "runs": len(times), "tokens_per_s": round(length / middle, 1)}
             line |= {"s": round(middle, 4), "s_min": round(min(times), 4), "s_max": round(max(times), 4)}
             if self.run.device.type == "cuda":
                 line["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
-            lines.append(line | {"backend": engine.backend, "weight_bytes": engine.nbytes})
-        return lines
+            yield line | {"backend": engine.backend, "weight_bytes": engine.nbytes}
 
     def decode(self) -> dict[str, Any]:
         """Milliseconds a token after a context, against reading every weight once at the speed of a copy."""
@@ -107,21 +104,21 @@ class Reading:
         return 2 * size / times["copy"] * 1000
 
 
-def first_token(runner: Runner) -> list[dict[str, Any]]:
+def first_token(runner: Runner) -> Iterator[dict[str, Any]]:
     """Time to the first token of the default model's shape, and of the same with full attention (SDPA); what
     was not measured is fitted by a quadratic, and says so.
     """
     ours, full = small(runner.device, runner.tiny), small(runner.device, runner.tiny, full_attention=True)
     full.decoder._coder.ops.window_attention = _flash  # type: ignore[method-assign]
     lengths = [64, 96, 128] if runner.tiny else [16_384, 32_768, 65_536, 131_072, 262_144]
-    lines, seen = [], {}
+    seen: dict[int, float] = {}
     for length in lengths:
         if seen and max(seen.values()) * 4 > MEASURED_S * 2:
             break
         calls = {"ours": lambda n=length: _first(ours, n), "full_attention": lambda n=length: _first(full, n)}
         times = runner.interleaved(calls, rounds=3, repeat=1)
         seen[length] = times["full_attention"] / 1000
-        lines.append(against(times, length=length, fitted=False))
+        yield against(times, length=length, fitted=False)
     x, y = np.array(list(seen)), np.array(list(seen.values()))
     fit = np.polyfit(x, y, 2) if len(x) > 2 else None
     for length in () if runner.tiny or fit is None else (262_144, 1_048_576, 2_097_152, 4_194_304):
@@ -129,12 +126,11 @@ def first_token(runner: Runner) -> list[dict[str, Any]]:
             mine = seconds(lambda n=length: _first(ours, n), runner.device)
             error = float(np.abs(np.polyval(fit, x) / y - 1).max())
             guess = float(np.polyval(fit, length))
-            lines.append({
+            yield {
                 "length": length, "fitted": True, "ours_s": round(mine, 3),
                 "fitted_full_attention_s": round(guess, 3), "fit_error_share": round(error, 4),
                 "fitted_speed_against_full_attention": round(guess / mine, 2),
-            })  # fmt: skip
-    return lines
+            }  # fmt: skip
 
 
 def _first(engine: Engine, count: int) -> None:

@@ -29,21 +29,23 @@ class Runner:
         self._file = folder / "gpu.jsonl"
 
     def step(self, name: str, measure: Call) -> None:
-        """Run `measure`, which returns a dictionary or a list of them, and write what it returns."""
+        """Run `measure`, which returns a dictionary or makes several; each is written as it comes."""
         started = time.perf_counter()
         try:
             found = measure()
+            for values in [found] if isinstance(found, dict) else found:
+                self._write(name, started, values)
         except Exception as error:
             traceback.print_exc()
             self.failed.append(name)
-            found = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
-        finally:
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._write(name, started, {"failed": f"{type(error).__name__}: {error}".splitlines()[0]})
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _write(self, name: str, started: float, values: dict[str, Any]) -> None:
         spent = round(time.perf_counter() - started, 1)
-        for values in found if isinstance(found, list) else [found]:
-            settings = {"step": name, "triton": triton.__version__, "dry_run": self.tiny, "step_s": spent}
-            record("gpu", settings, values, self._file)
+        settings = {"step": name, "triton": triton.__version__, "dry_run": self.tiny, "step_s": spent}
+        record("gpu", settings, values, self._file)
 
     def finish(self) -> int:
         """The exit code: 1 if a step failed."""

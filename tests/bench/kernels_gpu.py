@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,8 @@ class Kernels:
             worst[f"product_{count}"] = _apart(spike_linear_triton(spikes, codes, scale), truth)
         return _checked(worst, 1e-3)
 
-    def gla_speed(self) -> list[dict[str, Any]]:
+    def gla_speed(self) -> Iterator[dict[str, Any]]:
         """Against flash-linear-attention's `chunk_gla` (keys repeated for all heads, as it needs them)."""
-        lines = []
         for length in (70,) if self.tiny else (4096, 16_384, 65_536, 262_144):
             q, k, v, gates = self.gla_inputs(length, torch.bfloat16)
             calls = {"ours": lambda q=q, k=k, v=v, g=gates: gla_chunked_triton(q, k, v, g, bf16=True)}
@@ -98,12 +98,10 @@ class Kernels:
                     q.float(), k.float(), v.float(), g
                 )
             note = _add_fla(calls, q, k, v, gates)
-            lines.append(against(self.run.interleaved(calls), length=length, fla=note))
-        return lines
+            yield against(self.run.interleaved(calls), length=length, fla=note)
 
-    def window_speed(self) -> list[dict[str, Any]]:
+    def window_speed(self) -> Iterator[dict[str, Any]]:
         """Against compiled `flex_attention` with the same window, and SDPA over everything before."""
-        lines = []
         for heads, kv, dim, left in (
             ((3, 1, 16, 16),) if self.tiny else ((9, 3, 64, 1024), (28, 4, 128, 4096))
         ):
@@ -117,12 +115,10 @@ class Kernels:
                 }
                 note = "dry run" if self.tiny else _add_flex(calls, q, k, v, left)
                 shape = {"heads": heads, "dim": dim, "window": left, "length": length}
-                lines.append(against(self.run.interleaved(calls), **shape, flex=note))
-        return lines
+                yield against(self.run.interleaved(calls), **shape, flex=note)
 
-    def spike_speed(self) -> list[dict[str, Any]]:
+    def spike_speed(self) -> Iterator[dict[str, Any]]:
         """Encoding, and the product against torch's INT8 and bfloat16 products; one token against bytes."""
-        lines = []
         for rows, width, outputs in ((40, 64, 70),) if self.tiny else (
             (16_384, 576, 960), (16_384, 576, 3072), (16_384, 1536, 576), (16_384, 3584, 18_944),
             (1, 3584, 18_944),
@@ -146,14 +142,13 @@ class Kernels:
                 "tera_operations_per_s": round(rate, 2),
             }
             shape["weight_gb_per_s"] = round(codes.numel() / times["ours"] / 1e6, 1)
-            lines.append(against(times, **shape))
-        return lines
+            yield against(times, **shape)
 
-    def event_speed(self) -> list[dict[str, Any]]:
+    def event_speed(self) -> Iterator[dict[str, Any]]:
         """One token, silent channels skipped, against reading all weights, by share of silent channels."""
         width, outputs = (64, 70) if self.tiny else (18_944, 3584)
         codes, scale = quantize_rows(self.normal(outputs, width))
-        columns, lines = codes.t().contiguous(), []
+        columns = codes.t().contiguous()
         for silent in (0.5,) if self.tiny else (0.0, 0.2, 0.4, 0.6, 0.8, 0.95):
             x = self.normal(1, width)
             x[0, torch.rand(width, device=x.device) < silent] = 0
@@ -164,8 +159,7 @@ class Kernels:
                 "all_weights": lambda s=spikes: spike_linear_triton(s, codes, scale),
             }
             share = round(float((counts == 0).float().mean()), 3)
-            lines.append(against(self.run.interleaved(calls), silent_share=share))
-        return lines
+            yield against(self.run.interleaved(calls), silent_share=share)
 
     def search_speed(self) -> dict[str, Any]:
         """500,000 codes of 512 bits (100 million tokens)."""
