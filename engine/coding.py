@@ -1,6 +1,6 @@
 """What a linear layer takes in: dense activations or spike counts, and a tally of the spikes fired."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.int8 import Excess
-from kernels.int8.cpu import spike_matmul
 from kernels.ops import Ops
 from kernels.spike import Spikes
 
@@ -24,23 +23,43 @@ class SpikeTally:
     places: int = 0
     spikes: int = 0
     silent: int = 0
+    waiting: list[Tensor] = field(default_factory=list)
+    """Counts that a device has yet to hand over: int32 [samples, 2] of set bits and silent channels."""
+
+    def reset(self) -> None:
+        """Forget all that was counted."""
+        self.places = self.spikes = self.silent = 0
+        self.waiting.clear()
 
     def add(self, spikes: Spikes) -> None:
         """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise
         coding).
         """
-        counts = np.abs(spikes.counts(slice(None, None, TALLY_STRIDE)).numpy())
+        fired = spikes.fired
+        if fired is not None:
+            self.places += len(fired) * spikes.low.shape[1]
+            self.waiting.append(fired)
+            return
+        counts = np.abs(spikes.counts(slice(None, None, TALLY_STRIDE)).cpu().numpy())
         self.places += counts.size
         self.silent += counts.size - int(np.count_nonzero(counts))
         self.spikes += int(np.bitwise_count(counts).sum(dtype=np.int64))
 
     def spikes_per_channel(self) -> float | None:
         """Mean spikes a channel fires for one token; None where nothing was coded."""
+        self._collect()
         return self.spikes / self.places if self.places else None
 
     def silent_share(self) -> float | None:
         """Share of channels that fire nothing; None where nothing was coded."""
+        self._collect()
         return self.silent / self.places if self.places else None
+
+    def _collect(self) -> None:
+        if self.waiting:
+            spikes, silent = torch.cat(self.waiting).sum(dim=0, dtype=torch.int64).tolist()
+            self.spikes, self.silent = self.spikes + spikes, self.silent + silent
+            self.waiting.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +129,15 @@ class SpikeCoder:
 
     def linear(self, layer: Linear, coded: Spikes) -> Tensor:
         """float32 [T, N]."""
-        return self.ops.dequantize(spike_matmul(coded, layer.weight), scale_of(layer), coded.vth)
+        return self.ops.linear(coded, layer.weight, scale_of(layer))
 
     def add_linear(self, layer: Linear, coded: Spikes, target: Tensor) -> None:
         """Add the layer's output to `target` float32 [T, N]."""
-        self.ops.dequantize(spike_matmul(coded, layer.weight), scale_of(layer), coded.vth, add_to=target)
+        self.ops.linear(coded, layer.weight, scale_of(layer), add_to=target)
 
     def gated(self, layer: Linear, coded: Spikes) -> Spikes:
         """Spike counts of silu(gate) * up of a joined gate and up projection [2 I, K]: [T, I]."""
-        total = spike_matmul(coded, layer.weight)
-        return self._counted(self.ops.swiglu_encode(total, scale_of(layer), coded.vth, self.k))
+        return self._counted(self.ops.gated(coded, layer.weight, scale_of(layer), self.k))
 
     def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What softmax attention computes with: here the same."""

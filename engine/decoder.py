@@ -16,9 +16,7 @@ from engine.sparse_state import add_halves, sparse_heads
 from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
-from engine.window_cache import Rotary, WindowCache
-from kernels.gla import gla_chunked
-from kernels.rotary import rotate
+from engine.window_cache import SEGMENT, Rotary, WindowCache
 from kernels.window import Sinks
 
 HEAD_K = 32.0
@@ -33,8 +31,9 @@ class Decoder:
     """Weights, coder and positions of one model; holds no sequence state."""
 
     def __init__(
-        self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype
-    ) -> None:
+        self, config: ModelConfig, weights: ModelWeights, coder: Coder, cache_dtype: torch.dtype,
+        segment: int = SEGMENT,
+    ) -> None:  # fmt: skip
         self.config = config
         self.weights = weights
         self._coder = coder
@@ -44,8 +43,9 @@ class Decoder:
             SpikeCoder(HEAD_K, SpikeTally(), coder.ops) if coded else DenseCoder(cache_dtype, coder.ops)
         )
         self.cache_dtype = cache_dtype
+        self.device = weights.norm.device
+        self.rotary = Rotary(config.head_dim, config.rope_theta, segment, self.device, apply=coder.ops.rotate)
         self.spill = SpillSettings.default()
-        self.rotary = Rotary(config.head_dim, config.rope_theta)
         self._prelude: ContextState | None = None
         self.tokens_seen = 0  # ever; a gauge reads it from another thread
 
@@ -69,20 +69,22 @@ class Decoder:
             if layer.window is not None:
                 window = WindowCache(
                     c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype,
-                    self._coder.true_positions,
+                    self._coder.true_positions, self.device,
                 )  # fmt: skip
-            linear = torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None
+            shape: tuple[int, ...] = (c.num_kv_heads, c.head_dim, c.head_dim)
             if layer.sparse is not None:
-                shape = 1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim
-                linear = torch.zeros(shape, device=self.weights.norm.device)
-            blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.weights.norm.device)
+                shape = (1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim)
+            keeps = layer.linear or layer.sparse is not None
+            linear = torch.zeros(shape, device=self.device) if keeps else None
+            blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.device)
             if prelude is None:
                 layers.append(LayerState(window, linear, blocks=blocks))
                 continue
             before = prelude.layers[i]
             linear = before.linear.clone() if before.linear is not None else None
             layers.append(LayerState(window, linear, before.sinks))
-        return ContextState(fingerprint, layers, torch.zeros(c.hidden_size), self.rotary)
+        passage_sum = torch.zeros(c.hidden_size, device=self.device)
+        return ContextState(fingerprint, layers, passage_sum, self.rotary)
 
     def _read_sinks(self) -> ContextState:
         """The state after the learned sinks; read once, for they depend on no text."""
@@ -91,12 +93,14 @@ class Decoder:
             layers = [
                 LayerState(
                     None,
-                    torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim) if layer.linear else None,
+                    torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim, device=self.device)
+                    if layer.linear
+                    else None,
                     LearnedSinks() if layer.window is not None else None,
                 )
                 for layer in c.layers
             ]
-            state = ContextState("", layers, torch.zeros(c.hidden_size), self.rotary)
+            state = ContextState("", layers, torch.zeros(c.hidden_size, device=self.device), self.rotary)
             with torch.inference_mode():
                 self.forward(torch.arange(-c.learned_sinks, 0), state, output=False)
             self._prelude = state
@@ -221,7 +225,9 @@ class Decoder:
             sinks = memory.sinks.seen_by(q, position, cache.left, self.rotary)
         elif cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        rotated, keys, values = self._coder.attended(rotate(q, *tables), *cache.visible(q.shape[1]))
+        rotated, keys, values = self._coder.attended(
+            self.rotary.apply(q, *tables), *cache.visible(q.shape[1])
+        )
         return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(
@@ -242,7 +248,7 @@ class Decoder:
             decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
             q, k = F.relu(q), F.relu(k)
         grouped = q.reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
-        out, state = gla_chunked(grouped, k, v, decay, state)
+        out, state = self._coder.ops.gated_linear_attention(grouped, k, v, decay, state)
         heads = out.reshape(c.num_heads, count, c.head_dim).transpose(0, 1)
         heads = F.rms_norm(heads, (c.head_dim,), gates.norm, c.norm_eps)
         return (heads if gates.mix is None else heads * gates.mix[:, None]), state

@@ -12,16 +12,17 @@ from engine.checkpoint import open_checkpoint
 from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
 from engine.config import ModelConfig, parse_config, with_threshold
 from engine.decoder import Decoder
-from engine.errors import DeviceError, ModelError
+from engine.errors import ModelError
 from engine.families import FAMILIES
-from engine.host import choose_ops, compute_dtype, describe_cpu, prepare_cpu
+from engine.host import compute_dtype
 from engine.passages import PassageCoder, sign_codes
+from engine.placement import Placement, automatic, device_dtype, place
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
-from engine.stepping import CHUNK, aligned_chunks, choose
+from engine.stepping import aligned_chunks, choose
 from engine.tokenizer import Tokenizer
 from engine.w8aspike import W8ASpikeCoder
-from engine.weights import ModelWeights
+from engine.weights import ModelWeights, moved
 
 NUMERICS = "1"
 """Raised whenever the arithmetic changes results: old states are then refused."""
@@ -37,21 +38,21 @@ class Engine:
 
     def __init__(
         self, config: ModelConfig, weights: ModelWeights, tokenizer: Tokenizer | None, identity: str,
-        spiking: bool, dtype: torch.dtype,
+        spiking: bool, dtype: torch.dtype, placement: Placement,
     ) -> None:  # fmt: skip
         self.config = config
         self.tokenizer = tokenizer
         self.spiking = spiking
-        self.device = "cpu"
+        self.device = str(placement.device)
         self.last_run: RunStats | None = None
         self._tally = SpikeTally()
-        ops, self._ops_note = choose_ops()
-        self._ops_name = ops.name
-        coder: Coder = DenseCoder(dtype, ops)
+        self._placement = placement
+        coder: Coder = DenseCoder(dtype, placement.ops)
         if spiking and config.spike is not None:
             kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
-            coder = kind(config.spike.k, self._tally, ops)
-        self.decoder = Decoder(config, weights, coder, dtype)
+            coder = kind(config.spike.k, self._tally, placement.ops)
+        weights = moved(weights, placement.device)
+        self.decoder = Decoder(config, weights, coder, dtype, placement.segment)
         self.fingerprint = fingerprint_of(identity, spiking, dtype)
 
     @classmethod
@@ -63,42 +64,37 @@ class Engine:
         models_dir: str | Path | None = None,
         dtype: str = "auto",
         spike_k: float | None = None,
+        kernels: str = "auto",
     ) -> "Engine":
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
         `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
-        format where the processor has it, float32 for other checkpoints. `spike_k`: another threshold factor
-        than the model's own, which makes it another model. Raises ModelError, DeviceError.
+        format where the processor has it, float32 for other checkpoints; bfloat16 on accelerators. `spike_k`:
+        another threshold factor than the model's own, which makes it another model. `device`, `kernels`: see
+        `placement.place`. Raises ModelError, DeviceError.
         """
-        if device not in ("auto", "cpu"):
-            raise DeviceError(
-                f"the engine cannot compute on {device!r} yet", "Use --device cpu.", "unknown_device"
-            )
-        prepare_cpu()
+        device = automatic() if device == "auto" else device
         checkpoint = open_checkpoint(model, models_dir)
         config = parse_config(checkpoint.raw)
         source = checkpoint.open_tensors()
         if source.quantised:
             config = parse_config(checkpoint.raw, quantised=True)
         use_spikes = config.spike is not None if spiking == "auto" else bool(spiking)
-        kind = compute_dtype(dtype, config.model_type)
+        kind = compute_dtype(dtype if device == "cpu" else device_dtype(dtype), config.model_type)
+        placement = place(device, kind, kernels)
         weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
         config, changed = with_threshold(config, spike_k if use_spikes else None)
         identity = checkpoint.identity(source.files, tokenizer) + changed
-        return cls(config, weights, tokenizer, identity, use_spikes, kind)
+        return cls(config, weights, tokenizer, identity, use_spikes, kind, placement)
 
     @property
     def backend(self) -> str:
         """What computes, for people."""
-        path = (
-            "INT8 spike counts"
-            if self.spiking
-            else f"dense {str(self.decoder.cache_dtype).removeprefix('torch.')}"
-        )
-        note = f" ({self._ops_note})" if self._ops_note else ""
-        return f"{path}, {self._ops_name} kernels{note}, {describe_cpu()}"
+        kind = str(self.decoder.cache_dtype).removeprefix("torch.")
+        path = "INT8 spike counts" if self.spiking else f"dense {kind}"
+        return f"{path}, {self._placement.describe()}"
 
     @property
     def nbytes(self) -> int:
@@ -116,8 +112,8 @@ class Engine:
         return self.decoder.new_state(self.fingerprint)
 
     def logits(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
-        """Teacher-forced logits float32 [T, V] of `ids`; continues (and advances) `state` if given."""
-        return self.decoder.logits(self.hidden(ids, state))
+        """Teacher-forced logits float32 [T, V] of `ids` (on the CPU); continues, advances a `state` given."""
+        return self.next_logits(self.hidden(ids, state))
 
     def hidden(self, ids: Sequence[int], state: ContextState | None = None) -> Tensor:
         """Residual stream before the final norm, float32 [T, d]; continues, advances `state` if given."""
@@ -125,24 +121,24 @@ class Engine:
         started = self._begin()
         parts = []
         with torch.inference_mode():
-            for chunk in aligned_chunks(ids, state.tokens_read, CHUNK):
+            for chunk in self._chunks(ids, state.tokens_read):
                 part = self.decoder.forward(self._ids(chunk), state)
                 assert part is not None
                 parts.append(part)
         self._end(sum(map(len, parts)), started, state)
-        return torch.cat(parts) if parts else torch.empty(0, self.config.hidden_size)
+        return torch.cat(parts or [self.decoder.embed(self._ids([]))])
 
     def next_logits(self, hidden: Tensor) -> Tensor:
-        """Logits [T, V] of rows of `hidden` [T, d]."""
+        """Logits [T, V] (on the CPU) of rows of `hidden` [T, d]."""
         with torch.inference_mode():
-            return self.decoder.logits(hidden)
+            return self.decoder.logits(hidden).cpu()
 
     def read(
         self,
         ids: Iterable[int],
         state: ContextState,
         passage_ends: Iterable[int] | None = None,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
     ) -> Iterator[ReadProgress]:
         """Stream `ids` into `state` with constant memory, yielding after each chunk; the state is consistent
         then.
@@ -163,7 +159,7 @@ class Engine:
             else PassageCoder(recall, state, passage_ends, separator)
         )
         started, done = self._begin(), 0
-        for piece in aligned_chunks(ids, state.tokens_read, chunk):
+        for piece in self._chunks(ids, state.tokens_read, chunk):
             tensor = self._ids(piece)
             if coder is not None:
                 coder.begin(tensor)
@@ -216,9 +212,9 @@ class Engine:
         if recall is None or self.tokenizer is None:
             raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
         ids = [self.tokenizer.separator_id, *(self.tokenizer.encode(text) or [self.tokenizer.separator_id])]
-        state, total = self.new_state(), torch.zeros(self.config.hidden_size)
+        state, total = self.new_state(), torch.zeros(self.config.hidden_size, device=self.decoder.device)
         with torch.inference_mode():
-            for chunk in aligned_chunks(ids, 0, CHUNK):
+            for chunk in self._chunks(ids, 0):
                 first = 1 if state.tokens_read == 0 else 0  # the separator is no part of the question
                 hidden = self.decoder.forward(self._ids(chunk), state, stop=recall.layer)
                 assert hidden is not None
@@ -237,7 +233,10 @@ class Engine:
         tensor = torch.as_tensor(ids, dtype=torch.int64)
         if len(tensor) and (int(tensor.min()) < 0 or int(tensor.max()) >= self.config.vocab_size):
             raise ValueError(f"token ids must lie in 0..{self.config.vocab_size - 1}")
-        return tensor
+        return tensor.to(self.decoder.device)
+
+    def _chunks(self, ids: Iterable[int], position: int, size: int | None = None) -> Iterator[list[int]]:
+        return aligned_chunks(ids, position, size, self._placement.segment)
 
     def _stops(self, stop_ids: Iterable[int] | None) -> frozenset[int]:
         if stop_ids is not None:
@@ -248,7 +247,7 @@ class Engine:
         return frozenset(i for i in ends if i is not None)
 
     def _begin(self) -> float:
-        self._tally.places = self._tally.spikes = self._tally.silent = 0
+        self._tally.reset()
         return time.perf_counter()
 
     def _end(self, tokens: int, started: float, state: ContextState) -> None:

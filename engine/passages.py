@@ -42,7 +42,9 @@ class PassageCoder:
         assert self._ids is not None
         state, start = self._state, self._state.tokens_read
         counted = (
-            torch.ones(len(hidden)) if self._separator is None else (self._ids != self._separator).float()
+            torch.ones(len(hidden), device=hidden.device)
+            if self._separator is None
+            else (self._ids != self._separator).float()
         )
         cuts, finished = [0], []
         while self._next is not None and self._next[1] <= start + len(hidden):
@@ -50,9 +52,9 @@ class PassageCoder:
             cuts.append(self._next[1] - start)
             self._next = next(self._ends, None)
         cuts.append(len(hidden))
-        place = torch.arange(len(hidden))
-        inside = [(place >= a) & (place < b) for a, b in zip(cuts, cuts[1:], strict=False)]
-        member = torch.stack(inside).float() * counted
+        place = torch.arange(len(hidden), device=hidden.device)
+        edges = torch.tensor(cuts, device=hidden.device)[:, None]
+        member = ((place >= edges[:-1]) & (place < edges[1:])).float() * counted
         sums, counts = member @ hidden, member.sum(dim=1)
         sums[0] += state.passage_sum
         counts[0] += state.passage_count
@@ -67,4 +69,4 @@ def sign_codes(means: Tensor, center: Tensor, projection: Tensor) -> list[bytes]
     """The code of each mean hidden state: `means` [N, d], `center` [d], `projection` [bits, d] -> N times
     bits/8 bytes.
     """
-    return [row.tobytes() for row in pack_signs(((means - center) @ projection.T).numpy())]
+    return [row.tobytes() for row in pack_signs(((means - center) @ projection.T).cpu().numpy())]

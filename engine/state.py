@@ -138,6 +138,7 @@ class ContextState:
                 "state_damaged",
             ) from error
         _check(meta, engine, Path(path).name)
+        tensors = {name: t.to(engine.decoder.device) for name, t in tensors.items()}
         return _rebuild(engine.new_state(), meta, tensors, Path(path))
 
 

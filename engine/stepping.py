@@ -8,16 +8,15 @@ from torch import Tensor
 
 from engine.window_cache import SEGMENT
 
-CHUNK = SEGMENT
-"""Tokens read at a time. Chunks end at multiples of this, so an interrupted reading repeats the same
-arithmetic.
-"""
 
-
-def aligned_chunks(ids: Iterable[int], position: int, size: int) -> Iterator[list[int]]:
-    """Lists of `ids` cut where the context position is a multiple of `size` or of a window segment."""
-    source = iter(ids)
-    while piece := list(itertools.islice(source, min(size - position % size, SEGMENT - position % SEGMENT))):
+def aligned_chunks(
+    ids: Iterable[int], position: int, size: int | None = None, segment: int = SEGMENT
+) -> Iterator[list[int]]:
+    """Lists of `ids` cut where the context position is a multiple of `size` or of a window `segment`; an
+    interrupted reading so repeats the same arithmetic.
+    """
+    source, size = iter(ids), size or segment
+    while piece := list(itertools.islice(source, min(size - position % size, segment - position % segment))):
         yield piece
         position += len(piece)
 
@@ -26,4 +25,5 @@ def choose(logits: Tensor, temperature: float, generator: torch.Generator | None
     """A token by its `logits` [V]: the likeliest at temperature 0, else drawn."""
     if temperature <= 0:
         return int(logits.argmax())
-    return int(torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1, generator=generator))
+    share = torch.softmax(logits.cpu() / temperature, dim=-1)  # the generator is the processor's
+    return int(torch.multinomial(share, 1, generator=generator))

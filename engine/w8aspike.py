@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.coding import Linear, SpikeCoder
-from kernels.int8 import group_linear, quantize_symmetric
+from kernels.int8 import quantize_symmetric
 from kernels.spike import Spikes, decode_counts, encode_counts
 
 
@@ -16,7 +16,7 @@ class W8ASpikeCoder(SpikeCoder):
     def linear(self, layer: Linear, coded: Spikes | Tensor) -> Tensor:
         """float32 [T, N]; a layer without scales computes with the values that spikes stand for."""
         if isinstance(coded, Spikes) and layer.scale is not None:
-            total = group_linear(coded, layer.weight, layer.scale, layer.excess)
+            total = self.ops.group_linear(coded, layer.weight, layer.scale, layer.excess)
             return total if layer.bias is None else total.add_(layer.bias)
         values = coded.counts().float().mul_(coded.vth) if isinstance(coded, Spikes) else coded
         return F.linear(values.to(layer.weight.dtype), layer.weight, layer.bias).float()

@@ -1,7 +1,7 @@
 """Weights of a decoder, and the safetensors files they come from: each tensor taken once, none left over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -137,6 +137,19 @@ class ModelWeights:
 
         visit(self)
         return sum(seen.values())
+
+
+def moved(value: Any, device: torch.device, known: dict[int, Tensor] | None = None) -> Any:
+    """The same weights (or any part of them) on `device`; tensors shared between places stay shared."""
+    known = {} if known is None else known
+    if isinstance(value, Tensor):
+        return known.setdefault(id(value), value.to(device))
+    if isinstance(value, tuple):
+        return tuple(moved(item, device, known) for item in value)
+    if hasattr(value, "__dataclass_fields__"):
+        names = value.__dataclass_fields__
+        return replace(value, **{name: moved(getattr(value, name), device, known) for name in names})
+    return value
 
 
 class Source(Protocol):

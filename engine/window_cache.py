@@ -1,5 +1,7 @@
 """Keys and values a window layer still needs, with positions counted inside the cache."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,25 +17,42 @@ SEGMENT = 1024
 """Tokens that share one count of positions; a chunk of text never crosses a multiple of it."""
 
 
-class Rotary:
-    """Cosines and sines for positions 0, 1, ..., grown on demand; angles in float64, tables in float32."""
+def rotate_into(x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
+    """`rotate` in float32, into `out` if given."""
+    turned = rotate(x.float(), cos, sin)
+    return turned if out is None else out.copy_(turned)
 
-    def __init__(self, head_dim: int, theta: float) -> None:
+
+class Rotary:
+    """Cosines and sines for positions 0, 1, ..., grown on demand; angles in float64, tables in float32 on
+    `device`. `apply` rotates by them; `segment` tokens share one count of positions.
+    """
+
+    def __init__(
+        self, head_dim: int, theta: float, segment: int = SEGMENT, device: torch.device | str = "cpu",
+        apply: Callable[..., Tensor] = rotate_into,
+    ) -> None:  # fmt: skip
+        self.segment = segment
+        self.apply = apply
+        self.device = device
         self._frequencies = inverse_frequencies(head_dim, theta).double()
-        self._cos = torch.empty(0, head_dim // 2)
-        self._sin = torch.empty(0, head_dim // 2)
+        self._cos = torch.empty(0, head_dim // 2, device=device)
+        self._sin = torch.empty(0, head_dim // 2, device=device)
+        self._far: tuple[tuple[int, int], tuple[Tensor, Tensor]] | None = None
 
     def tables(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """cos, sin [stop - start, D/2]; `start` may be negative."""
         if start < 0 or stop > TABLE_LIMIT:
-            return self._compute(start, stop)
+            if self._far is None or self._far[0] != (start, stop):  # every layer asks for the same
+                self._far = (start, stop), self._compute(start, stop)
+            return self._far[1]
         if stop > len(self._cos):
             self._cos, self._sin = self._compute(0, max(stop, 2 * len(self._cos)))
         return self._cos[start:stop], self._sin[start:stop]
 
     def _compute(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         angle = torch.arange(start, stop, dtype=torch.float64)[:, None] * self._frequencies
-        return angle.cos().float(), angle.sin().float()
+        return angle.cos().float().to(self.device), angle.sin().float().to(self.device)
 
 
 class WindowCache:
@@ -46,18 +65,20 @@ class WindowCache:
     """
 
     def __init__(
-        self, heads: int, dim: int, left: int, sinks: int, dtype: torch.dtype, true_positions: bool = False
-    ) -> None:
+        self, heads: int, dim: int, left: int, sinks: int, dtype: torch.dtype, true_positions: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
         self.left = left
         self.true_positions = true_positions
         self.seen = 0
         self.length = 0
         self.origin = 0
-        self.keys = torch.empty(heads, 0, dim, dtype=dtype)
-        self.rotated = torch.empty(heads, 0, dim, dtype=dtype)
-        self.values = torch.empty(heads, 0, dim, dtype=dtype)
-        self.sink_keys = torch.empty(heads, sinks, dim, dtype=dtype)
-        self.sink_values = torch.empty(heads, sinks, dim, dtype=dtype)
+        self.keys, self.rotated, self.values = (
+            torch.empty(heads, 0, dim, dtype=dtype, device=device) for _ in range(3)
+        )
+        self.sink_keys, self.sink_values = (
+            torch.empty(heads, sinks, dim, dtype=dtype, device=device) for _ in range(2)
+        )
         self._sink_rotated: Tensor | None = None
 
     def extend(self, keys: Tensor, values: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor]:
@@ -65,10 +86,11 @@ class WindowCache:
         of their places.
         """
         count = keys.shape[1]
-        if self.left >= 0 and self.seen % SEGMENT + count > SEGMENT:
-            raise ValueError(f"{count} tokens from position {self.seen} cross a segment of {SEGMENT}")
+        segment = rotary.segment
+        if self.left >= 0 and self.seen % segment + count > segment:
+            raise ValueError(f"{count} tokens from position {self.seen} cross a segment of {segment}")
         self._keep_sinks(keys, values)
-        if self.left >= 0 and self.seen % SEGMENT == 0 and self.seen:
+        if self.left >= 0 and self.seen % segment == 0 and self.seen:
             self._begin_segment(count, rotary)
         elif self.length + count > self.keys.shape[1]:
             self._grow(count)
@@ -77,7 +99,7 @@ class WindowCache:
         self.keys[:, start:stop] = keys
         self.values[:, start:stop] = values
         # Rotate what the cache holds (rounded keys), so that a reloaded state gives the same bits.
-        self.rotated[:, start:stop] = rotate(self.keys[:, start:stop].float(), *tables)
+        rotary.apply(self.keys[:, start:stop], *tables, out=self.rotated[:, start:stop])
         self.length, self.seen = stop, self.seen + count
         return tables
 
@@ -93,7 +115,7 @@ class WindowCache:
         if self._sink_rotated is None:
             amount = self.sink_keys.shape[1]
             tables = rotary.tables(-self.left - amount, -self.left)
-            self._sink_rotated = rotate(self.sink_keys.float(), *tables).to(self.sink_keys.dtype)
+            self._sink_rotated = rotary.apply(self.sink_keys, *tables, out=torch.empty_like(self.sink_keys))
         return self._sink_rotated
 
     def live(self) -> tuple[Tensor, Tensor]:
@@ -127,15 +149,14 @@ class WindowCache:
     ) -> "WindowCache":
         """A cache holding copies of the given live tensors after `seen` tokens."""
         heads, length, dim = keys.shape
-        cache = cls(heads, dim, left, sink_keys.shape[1], keys.dtype, true_positions)
+        cache = cls(heads, dim, left, sink_keys.shape[1], keys.dtype, true_positions, keys.device)
         cache.seen, cache.length = seen, length
         if left >= 0 and seen:
-            segment = (seen - 1) // SEGMENT * SEGMENT
+            segment = (seen - 1) // rotary.segment * rotary.segment
             cache.origin = seen - length - (0 if true_positions else max(0, segment - left))
         cache.keys, cache.values = keys.clone(), values.clone()
-        cache.rotated = rotate(keys.float(), *rotary.tables(cache.origin, cache.origin + length)).to(
-            keys.dtype
-        )
+        tables = rotary.tables(cache.origin, cache.origin + length)
+        cache.rotated = rotary.apply(keys, *tables, out=torch.empty_like(cache.keys))
         cache.sink_keys, cache.sink_values = sink_keys.clone(), sink_values.clone()
         return cache
 
@@ -153,7 +174,7 @@ class WindowCache:
         kept = keys.shape[1]
         self.origin = self.seen - kept if self.true_positions else 0
         tables = rotary.tables(self.origin, self.origin + kept)
-        rotated = rotate(keys.float(), *tables).to(keys.dtype)
+        rotated = rotary.apply(keys, *tables, out=torch.empty_like(keys))
         self._move(keys, rotated, values, kept + max(count, SLACK))
 
     def _grow(self, count: int) -> None:

@@ -1,12 +1,14 @@
-"""The operations of the CPU path behind one interface, so that the engine says which implementation it
-runs.
-"""
+"""The operations of the engine behind one interface, so that it says which implementation it runs."""
 
 from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.gla import gla_chunked
+from kernels.int8 import Excess, group_linear
+from kernels.int8.cpu import spike_matmul
+from kernels.rotary import rotate
 from kernels.spike.cpu import Spikes, encode, norm_encode
 from kernels.window.cpu import window_attention
 from kernels.window.reference import Sinks
@@ -22,6 +24,27 @@ class Ops(Protocol):
 
     def encode(self, x: Tensor, k: float) -> Spikes:
         """Spike counts of `x` float32 [T, K]."""
+
+    def linear(self, spikes: Spikes, codes: Tensor, scale: Tensor, add_to: Tensor | None = None) -> Tensor:
+        """`vth * scale * (counts @ codes^T)` float32 [T, N], codes int8 [N, K], scale [N]; added to `add_to`
+        in place if given.
+        """
+
+    def gated(self, spikes: Spikes, codes: Tensor, scale: Tensor, k: float) -> Spikes:
+        """Spike counts of silu(gate) * up of the joined projection `codes` int8 [2 I, K]: [T, I]."""
+
+    def group_linear(
+        self, spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | None = None
+    ) -> Tensor:
+        """float32 [T, N] with weights INT8 by groups; see `kernels.int8.group_linear`."""
+
+    def gated_linear_attention(
+        self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs [Hk, G, T, V] and the new state; see `kernels.gla.gla_chunked`."""
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
+        """`x` [H, T, D] rotated by `cos`, `sin` [T, D/2], in float32; into `out` (its dtype) if given."""
 
     def swiglu_encode(self, total: Tensor, scale: Tensor, vth: Tensor, k: float) -> Spikes:
         """Spike counts of silu(gate) * up from the integer product `total` int32 [T, 2 I] with `scale` [2
@@ -49,6 +72,31 @@ class TorchOps:
     def encode(self, x: Tensor, k: float) -> Spikes:
         """See `Ops`."""
         return encode(x, k)
+
+    def linear(self, spikes: Spikes, codes: Tensor, scale: Tensor, add_to: Tensor | None = None) -> Tensor:
+        """See `Ops`."""
+        return self.dequantize(spike_matmul(spikes, codes), scale, spikes.vth, add_to)
+
+    def gated(self, spikes: Spikes, codes: Tensor, scale: Tensor, k: float) -> Spikes:
+        """See `Ops`."""
+        return self.swiglu_encode(spike_matmul(spikes, codes), scale, spikes.vth, k)
+
+    def group_linear(
+        self, spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | None = None
+    ) -> Tensor:
+        """See `Ops`."""
+        return group_linear(spikes, codes, scale, excess)
+
+    def gated_linear_attention(
+        self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Ops`."""
+        return gla_chunked(q, k, v, log_decay, state)
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
+        """See `Ops`."""
+        turned = rotate(x.float(), cos, sin)
+        return turned if out is None else out.copy_(turned)
 
     def swiglu_encode(self, total: Tensor, scale: Tensor, vth: Tensor, k: float) -> Spikes:
         """See `Ops`."""

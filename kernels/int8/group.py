@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.int8.cpu import int_product
 from kernels.spike.cpu import Spikes
 
 BLOCK = 512 * 1024
@@ -55,7 +56,7 @@ def group_linear(spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | 
         block = slice(start, start + rows)
         total = spikes.vth.new_zeros(len(spikes.low), len(codes[block]))
         for group, counts in enumerate(low):
-            product = torch._int_mm(counts, codes[block, group * size : (group + 1) * size].t())
+            product = int_product(counts, codes[block, group * size : (group + 1) * size].t())
             total.addcmul_(product.float(), scale[block, group])
         parts.append(total)
     out = torch.cat(parts, dim=1)

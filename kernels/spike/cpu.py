@@ -26,12 +26,14 @@ class Burst:
 @dataclass(frozen=True, slots=True)
 class Spikes:
     """Counts of T tokens over K channels: `low` int8 [T, K] plus `bursts`; `vth` float32 [T, 1] is what a
-    spike is worth.
+    spike is worth. `fired` int32 [samples, 2], where a kernel counted them: set bits and silent channels of
+    every 32nd token.
     """
 
     low: Tensor
     vth: Tensor
     bursts: tuple[Burst, ...] = ()
+    fired: Tensor | None = None
 
     def counts(self, rows: slice = slice(None)) -> Tensor:
         """All counts as int32 [T, K], or those of some tokens."""
