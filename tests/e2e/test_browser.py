@@ -94,7 +94,7 @@ def test_a_matrix_is_made_filled_and_exported(page: Page) -> None:
     page.locator('input[type="file"]').set_input_files([LEASE])
     expect(page.get_by_role("button", name="Ask this archive")).to_be_visible()
     page.get_by_role("link", name="Matrix").click()
-    page.get_by_label("Questions, one a line").fill("Notice | What is the notice period?")
+    page.get_by_role("textbox", name="Questions, one a line").fill("Notice | What is the notice period?")
     page.get_by_role("button", name="Make the matrix").click()
     said = page.get_by_text("1 cell:")
     expect(said).to_be_visible()
