@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kernels.int8 import Excess
 from kernels.int8.cpu import spike_matmul
+from kernels.layers import FusedLayers
 from kernels.ops import Ops
 from kernels.spike import Spikes
 
@@ -17,22 +18,30 @@ TALLY_STRIDE = 32
 """Every 32nd token of a chunk is counted: the shares are means over thousands of tokens either way."""
 
 
-@dataclass(slots=True)
 class SpikeTally:
     """Running sums over the sampled places (token, channel) of every coded layer input."""
 
-    places: int = 0
-    spikes: int = 0
-    silent: int = 0
+    __slots__ = ("sums",)
+
+    def __init__(self) -> None:
+        self.sums = np.zeros(3, np.int64)
+        """Places, spikes, silent places; compiled layers add to it themselves."""
+
+    places = property(lambda self: int(self.sums[0]))
+    spikes = property(lambda self: int(self.sums[1]))
+    silent = property(lambda self: int(self.sums[2]))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sums[:] = 0
 
     def add(self, spikes: Spikes) -> None:
         """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise
         coding).
         """
         counts = np.abs(spikes.counts(slice(None, None, TALLY_STRIDE)).numpy())
-        self.places += counts.size
-        self.silent += counts.size - int(np.count_nonzero(counts))
-        self.spikes += int(np.bitwise_count(counts).sum(dtype=np.int64))
+        fired = int(np.bitwise_count(counts).sum(dtype=np.int64))
+        self.sums += (counts.size, fired, counts.size - int(np.count_nonzero(counts)))
 
     def spikes_per_channel(self) -> float | None:
         """Mean spikes a channel fires for one token; None where nothing was coded."""
@@ -55,7 +64,29 @@ class Linear:
     excess: Excess | None = None
 
 
-class DenseCoder:
+class _Steps:
+    """Steps of a decoder made of a coder's single operations."""
+
+    def norm_linear(self: "Coder", layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """The layer's output float32 [T, N] for the RMSNorm of `x` float32 [T, K]."""
+        return self.linear(layer, self.norm(x, norm, eps))
+
+    def linear_plain(self: "Coder", layer: Linear, x: Tensor) -> Tensor:
+        """The layer's output float32 [T, N] for `x` [T, K]."""
+        return self.linear(layer, self.plain(x))
+
+    def add_plain(self: "Coder", layer: Linear, x: Tensor, target: Tensor) -> None:
+        """Add the layer's output for `x` [T, K] to `target` float32 [T, N]."""
+        self.add_linear(layer, self.plain(x), target)
+
+    def feed_forward(
+        self: "Coder", gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float
+    ) -> None:
+        """Add `down(silu(gate) * up)` of the RMSNorm of `hidden` float32 [T, d] to it."""
+        self.add_linear(down, self.gated(gate_up, self.norm(hidden, norm, eps)), hidden)
+
+
+class DenseCoder(_Steps):
     """Leaves activations as they are, in the compute dtype."""
 
     true_positions = False
@@ -90,8 +121,11 @@ class DenseCoder:
         return q, k, v
 
 
-class SpikeCoder:
-    """Turns activations into spike counts with threshold factor `k` and tallies them."""
+class SpikeCoder(_Steps):
+    """Turns activations into spike counts with threshold factor `k` and tallies them.
+
+    Where the operations offer whole layers in one call, those are used: the same arithmetic, to float noise.
+    """
 
     true_positions = False
 
@@ -121,9 +155,53 @@ class SpikeCoder:
         total = spike_matmul(coded, layer.weight)
         return self._counted(self.ops.swiglu_encode(total, scale_of(layer), coded.vth, self.k))
 
+    def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """See `_Steps`."""
+        fused = self._fused(len(x), layer)
+        if fused is None:
+            return super().norm_linear(layer, x, norm, eps)
+        return fused.linear(x, norm, eps, self.k, layer.weight, scale_of(layer), self.tally.sums)
+
+    def linear_plain(self, layer: Linear, x: Tensor) -> Tensor:
+        """See `_Steps`."""
+        layers = self.ops.layers
+        plain = (
+            layers is not None and layer.bias is None and layer.scale is not None and layer.scale.ndim == 1
+        )
+        found = layers.table(x, self.k, layer.weight, scale_of(layer)) if plain and layers else None
+        return super().linear_plain(layer, x) if found is None else found
+
+    def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
+        """See `_Steps`."""
+        fused = self._fused(len(x), layer)
+        if fused is None:
+            super().add_plain(layer, x, target)
+        else:
+            scale = scale_of(layer)
+            fused.linear(x, None, 0.0, self.k, layer.weight, scale, self.tally.sums, target)
+
+    def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
+        """See `_Steps`."""
+        fused = self._fused(len(hidden), gate_up, down)
+        if fused is None:
+            super().feed_forward(gate_up, down, hidden, norm, eps)
+        else:
+            scales = scale_of(gate_up), scale_of(down)
+            fused.feed_forward(
+                hidden, norm, eps, self.k, gate_up.weight, scales[0], down.weight, scales[1], self.tally.sums
+            )
+
     def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What softmax attention computes with: here the same."""
         return q, k, v
+
+    def _fused(self, count: int, *linears: Linear) -> FusedLayers | None:
+        """Whole layers in one call, if these ones and so many tokens can be had that way."""
+        layers = self.ops.layers
+        if layers is None or not layers.takes(count, *(layer.weight for layer in linears)):
+            return None
+        rows = all(x.bias is None and x.scale is not None and x.scale.ndim == 1 for x in linears)
+        return layers if rows else None
 
     def _counted(self, spikes: Spikes) -> Spikes:
         self.tally.add(spikes)
@@ -144,6 +222,18 @@ class Coder(Protocol):
 
     def plain(self, x: Tensor) -> Any:
         """`x` [T, K] as a layer's input."""
+
+    def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """The layer's output float32 [T, N] for the RMSNorm of `x` float32 [T, K]."""
+
+    def linear_plain(self, layer: Linear, x: Tensor) -> Tensor:
+        """The layer's output float32 [T, N] for `x` [T, K]."""
+
+    def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
+        """Add the layer's output for `x` [T, K] to `target` float32 [T, N]."""
+
+    def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
+        """Add `down(silu(gate) * up)` of the RMSNorm of `hidden` float32 [T, d] to it."""
 
     def linear(self, layer: Linear, coded: Any) -> Tensor:
         """float32 [T, N]."""

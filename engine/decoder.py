@@ -1,6 +1,7 @@
 """The decoder: one forward pass over a chunk of tokens, advancing a state."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,6 @@ from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
 from engine.window_cache import Rotary, WindowCache
 from kernels.gla import gla_chunked
-from kernels.rotary import rotate
 from kernels.window import Sinks
 
 HEAD_K = 32.0
@@ -84,11 +84,8 @@ class Decoder:
             )
             if heads is None:
                 break
-            self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
-            inner = self._coder.gated(
-                layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps)
-            )
-            self._coder.add_linear(layer.down, inner, hidden)
+            self._coder.add_plain(layer.out, heads, hidden)
+            self._coder.feed_forward(layer.gate_up, layer.down, hidden, layer.mlp_norm, self.config.norm_eps)
             if tap is not None:
                 tap(i + 1, hidden)
         state.tokens_read += len(ids)
@@ -97,7 +94,7 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [T, V] from the residual stream [T, d]."""
         normed = F.rms_norm(hidden, (hidden.shape[-1],), self.weights.norm, self.config.norm_eps)
-        return self._head.linear(self.weights.head, self._head.plain(normed))
+        return self._head.linear_plain(self.weights.head, normed)
 
     def _attend(
         self,
@@ -113,9 +110,9 @@ class Decoder:
         """
         c = self.config
         count = len(hidden)
-        coded = self._coder.norm(hidden, layer.attn_norm, c.norm_eps)
+        qkv, coded = self._project(layer, hidden)
         split = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim)
-        parts = self._coder.linear(layer.qkv, coded).split(split, dim=-1)
+        parts = qkv.split(split, dim=-1)
         q, k, v = (part.view(count, -1, c.head_dim).transpose(0, 1) for part in parts)
         if layer.q_norm is not None and layer.k_norm is not None:
             q = F.rms_norm(q, (c.head_dim,), layer.q_norm, c.norm_eps)
@@ -136,17 +133,27 @@ class Decoder:
             return None
         return heads.reshape(count, -1)
 
+    def _project(self, layer: LayerWeights, hidden: Tensor) -> tuple[Tensor, Any]:
+        """Queries, keys and values side by side, float32 [T, N], and the coded input where gates take it
+        too.
+        """
+        eps = self.config.norm_eps
+        if layer.gates is None or not isinstance(layer.gates.decay, Linear):
+            return self._coder.norm_linear(layer.qkv, hidden, layer.attn_norm, eps), None
+        coded = self._coder.norm(hidden, layer.attn_norm, eps)
+        return self._coder.linear(layer.qkv, coded), coded
+
     def _window(
         self, q: Tensor, k: Tensor, v: Tensor, cache: WindowCache, position: int, memory_only: bool
     ) -> Tensor | None:
         """Window attention of q [H, T, D], k, v [Hk, T, D] float32 -> [T, H, D]; extends the cache."""
-        tables = cache.extend(k, v, self.rotary)
+        rotated = cache.append(q, k, v, self.rotary, self._coder.ops)
         if memory_only:
             return None
         sinks = None
         if cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        rotated, keys, values = self._coder.attended(rotate(q, *tables), *cache.visible(q.shape[1]))
+        rotated, keys, values = self._coder.attended(rotated, *cache.visible(q.shape[1]))
         return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(

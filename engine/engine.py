@@ -47,6 +47,8 @@ class Engine:
         if spiking and config.spike is not None:
             kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
             coder = kind(config.spike.k, self._tally, ops)
+            if ops.layers is not None and not config.spike.w8aspike:
+                weights = weights.arranged(ops.layers.arrange)
         self.decoder = Decoder(config, weights, coder, dtype)
         numerics = f"{NUMERICS}:{spiking}:{dtype}"
         self.fingerprint = hashlib.sha256(f"{identity}:{numerics}".encode()).hexdigest()
@@ -242,7 +244,7 @@ class Engine:
         return frozenset(i for i in ends if i is not None)
 
     def _begin(self) -> float:
-        self._tally.places = self._tally.spikes = self._tally.silent = 0
+        self._tally.clear()
         return time.perf_counter()
 
     def _end(self, tokens: int, started: float, state: ContextState) -> None:
