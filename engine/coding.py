@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.steps import Steps
 from kernels.int8 import Excess
 from kernels.int8.cpu import spike_matmul
 from kernels.layers import FusedLayers
@@ -64,29 +65,7 @@ class Linear:
     excess: Excess | None = None
 
 
-class _Steps:
-    """Steps of a decoder made of a coder's single operations."""
-
-    def norm_linear(self: "Coder", layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
-        """The layer's output float32 [T, N] for the RMSNorm of `x` float32 [T, K]."""
-        return self.linear(layer, self.norm(x, norm, eps))
-
-    def linear_plain(self: "Coder", layer: Linear, x: Tensor) -> Tensor:
-        """The layer's output float32 [T, N] for `x` [T, K]."""
-        return self.linear(layer, self.plain(x))
-
-    def add_plain(self: "Coder", layer: Linear, x: Tensor, target: Tensor) -> None:
-        """Add the layer's output for `x` [T, K] to `target` float32 [T, N]."""
-        self.add_linear(layer, self.plain(x), target)
-
-    def feed_forward(
-        self: "Coder", gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float
-    ) -> None:
-        """Add `down(silu(gate) * up)` of the RMSNorm of `hidden` float32 [T, d] to it."""
-        self.add_linear(down, self.gated(gate_up, self.norm(hidden, norm, eps)), hidden)
-
-
-class DenseCoder(_Steps):
+class DenseCoder(Steps):
     """Leaves activations as they are, in the compute dtype."""
 
     true_positions = False
@@ -121,7 +100,7 @@ class DenseCoder(_Steps):
         return q, k, v
 
 
-class SpikeCoder(_Steps):
+class SpikeCoder(Steps):
     """Turns activations into spike counts with threshold factor `k` and tallies them.
 
     Where the operations offer whole layers in one call, those are used: the same arithmetic, to float noise.
@@ -156,14 +135,14 @@ class SpikeCoder(_Steps):
         return self._counted(self.ops.swiglu_encode(total, scale_of(layer), coded.vth, self.k))
 
     def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
-        """See `_Steps`."""
+        """See `Steps`."""
         fused = self._fused(len(x), layer)
         if fused is None:
             return super().norm_linear(layer, x, norm, eps)
         return fused.linear(x, norm, eps, self.k, layer.weight, scale_of(layer), self.tally.sums)
 
     def linear_plain(self, layer: Linear, x: Tensor) -> Tensor:
-        """See `_Steps`."""
+        """See `Steps`."""
         layers = self.ops.layers
         plain = (
             layers is not None and layer.bias is None and layer.scale is not None and layer.scale.ndim == 1
@@ -172,7 +151,7 @@ class SpikeCoder(_Steps):
         return super().linear_plain(layer, x) if found is None else found
 
     def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
-        """See `_Steps`."""
+        """See `Steps`."""
         fused = self._fused(len(x), layer)
         if fused is None:
             super().add_plain(layer, x, target)
@@ -181,7 +160,7 @@ class SpikeCoder(_Steps):
             fused.linear(x, None, 0.0, self.k, layer.weight, scale, self.tally.sums, target)
 
     def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
-        """See `_Steps`."""
+        """See `Steps`."""
         fused = self._fused(len(hidden), gate_up, down)
         if fused is None:
             super().feed_forward(gate_up, down, hidden, norm, eps)
