@@ -1,6 +1,6 @@
 """What a linear layer takes in: dense activations or spike counts, and a tally of the spikes fired."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.config import ModelConfig
+from engine.steps import Steps
 from kernels.int8 import Excess
+from kernels.layers import FusedLayers
 from kernels.ops import Ops
 from kernels.spike import Spikes
 
@@ -16,34 +19,37 @@ TALLY_STRIDE = 32
 """Every 32nd token of a chunk is counted: the shares are means over thousands of tokens either way."""
 
 
-@dataclass(slots=True)
 class SpikeTally:
     """Running sums over the sampled places (token, channel) of every coded layer input."""
 
-    places: int = 0
-    spikes: int = 0
-    silent: int = 0
-    waiting: list[Tensor] = field(default_factory=list)
-    """Counts that a device has yet to hand over: int32 [samples, 2] of set bits and silent channels."""
+    __slots__ = ("sums", "waiting")
 
-    def reset(self) -> None:
-        """Forget all that was counted."""
-        self.places = self.spikes = self.silent = 0
+    def __init__(self) -> None:
+        self.sums = np.zeros(3, np.int64)
+        """Places, spikes, silent places; compiled layers add to it themselves."""
+        self.waiting: list[Tensor] = []
+        """Counts that a device has yet to hand over: int32 [samples, 2] of set bits and silent channels."""
+
+    places = property(lambda self: int(self.sums[0]))
+    spikes = property(lambda self: int(self.sums[1]))
+    silent = property(lambda self: int(self.sums[2]))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sums[:] = 0
         self.waiting.clear()
 
     def add(self, spikes: Spikes) -> None:
         """Count a sample of `spikes` [T, K]; a spike is a set bit of |count| (bidirectional bitwise
         coding).
         """
-        fired = spikes.fired
-        if fired is not None:
-            self.places += len(fired) * spikes.low.shape[1]
-            self.waiting.append(fired)
+        if spikes.fired is not None:
+            self.sums[0] += len(spikes.fired) * spikes.low.shape[1]
+            self.waiting.append(spikes.fired)
             return
         counts = np.abs(spikes.counts(slice(None, None, TALLY_STRIDE)).cpu().numpy())
-        self.places += counts.size
-        self.silent += counts.size - int(np.count_nonzero(counts))
-        self.spikes += int(np.bitwise_count(counts).sum(dtype=np.int64))
+        fired = int(np.bitwise_count(counts).sum(dtype=np.int64))
+        self.sums += (counts.size, fired, counts.size - int(np.count_nonzero(counts)))
 
     def spikes_per_channel(self) -> float | None:
         """Mean spikes a channel fires for one token; None where nothing was coded."""
@@ -58,7 +64,7 @@ class SpikeTally:
     def _collect(self) -> None:
         if self.waiting:
             spikes, silent = torch.cat(self.waiting).sum(dim=0, dtype=torch.int64).tolist()
-            self.spikes, self.silent = self.spikes + spikes, self.silent + silent
+            self.sums += (0, spikes, silent)
             self.waiting.clear()
 
 
@@ -74,7 +80,7 @@ class Linear:
     excess: Excess | None = None
 
 
-class DenseCoder:
+class DenseCoder(Steps):
     """Leaves activations as they are, in the compute dtype."""
 
     true_positions = False
@@ -109,8 +115,11 @@ class DenseCoder:
         return q, k, v
 
 
-class SpikeCoder:
-    """Turns activations into spike counts with threshold factor `k` and tallies them."""
+class SpikeCoder(Steps):
+    """Turns activations into spike counts with threshold factor `k` and tallies them.
+
+    Where the operations offer whole layers in one call, those are used: the same arithmetic, to float noise.
+    """
 
     true_positions = False
 
@@ -118,6 +127,10 @@ class SpikeCoder:
         self.k = k
         self.tally = tally
         self.ops = ops
+
+    def at(self, k: float) -> "SpikeCoder":
+        """The same with another threshold factor."""
+        return type(self)(k, self.tally, self.ops)
 
     def norm(self, x: Tensor, weight: Tensor, eps: float) -> Spikes:
         """Spike counts of the RMSNorm of `x` float32 [T, K]."""
@@ -139,9 +152,53 @@ class SpikeCoder:
         """Spike counts of silu(gate) * up of a joined gate and up projection [2 I, K]: [T, I]."""
         return self._counted(self.ops.gated(coded, layer.weight, scale_of(layer), self.k))
 
+    def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """See `Steps`."""
+        fused = self._fused(len(x), layer)
+        if fused is None:
+            return super().norm_linear(layer, x, norm, eps)
+        return fused.linear(x, norm, eps, self.k, layer.weight, scale_of(layer), self.tally.sums)
+
+    def linear_plain(self, layer: Linear, x: Tensor) -> Tensor:
+        """See `Steps`."""
+        layers = self.ops.layers
+        plain = (
+            layers is not None and layer.bias is None and layer.scale is not None and layer.scale.ndim == 1
+        )
+        found = layers.table(x, self.k, layer.weight, scale_of(layer)) if plain and layers else None
+        return super().linear_plain(layer, x) if found is None else found
+
+    def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
+        """See `Steps`."""
+        fused = self._fused(len(x), layer)
+        if fused is None:
+            super().add_plain(layer, x, target)
+        else:
+            scale = scale_of(layer)
+            fused.linear(x, None, 0.0, self.k, layer.weight, scale, self.tally.sums, target)
+
+    def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
+        """See `Steps`."""
+        fused = self._fused(len(hidden), gate_up, down)
+        if fused is None:
+            super().feed_forward(gate_up, down, hidden, norm, eps)
+        else:
+            scales = scale_of(gate_up), scale_of(down)
+            fused.feed_forward(
+                hidden, norm, eps, self.k, gate_up.weight, scales[0], down.weight, scales[1], self.tally.sums
+            )
+
     def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What softmax attention computes with: here the same."""
         return q, k, v
+
+    def _fused(self, count: int, *linears: Linear) -> FusedLayers | None:
+        """Whole layers in one call, if these ones and so many tokens can be had that way."""
+        layers = self.ops.layers
+        if layers is None or not layers.takes(count, *(layer.weight for layer in linears)):
+            return None
+        rows = all(x.bias is None and x.scale is not None and x.scale.ndim == 1 for x in linears)
+        return layers if rows else None
 
     def _counted(self, spikes: Spikes) -> Spikes:
         self.tally.add(spikes)
@@ -163,6 +220,18 @@ class Coder(Protocol):
     def plain(self, x: Tensor) -> Any:
         """`x` [T, K] as a layer's input."""
 
+    def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
+        """The layer's output float32 [T, N] for the RMSNorm of `x` float32 [T, K]."""
+
+    def linear_plain(self, layer: Linear, x: Tensor) -> Tensor:
+        """The layer's output float32 [T, N] for `x` [T, K]."""
+
+    def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
+        """Add the layer's output for `x` [T, K] to `target` float32 [T, N]."""
+
+    def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
+        """Add `down(silu(gate) * up)` of the RMSNorm of `hidden` float32 [T, d] to it."""
+
     def linear(self, layer: Linear, coded: Any) -> Tensor:
         """float32 [T, N]."""
 
@@ -174,6 +243,14 @@ class Coder(Protocol):
 
     def attended(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What softmax attention computes with, of rotated q [H, T, D], k and v [Hk, N, D]."""
+
+
+def per_layer(coder: Coder, config: ModelConfig) -> list[Coder]:
+    """The coder of every layer: with a threshold factor of its own where the config gives one."""
+    factors = config.spike.layers if config.spike is not None else ()
+    if not factors or not isinstance(coder, SpikeCoder):
+        return [coder] * config.num_layers
+    return [coder.at(k) for k in factors]
 
 
 def scale_of(layer: Linear) -> Tensor:

@@ -38,7 +38,8 @@ class LayerConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpikeConfig:
-    """Spike-coded activations: `k` is the threshold factor, threshold = mean(|x|) / k (DESIGN 3.4).
+    """Spike-coded activations: `k` is the threshold factor, threshold = mean(|x|) / k (DESIGN 3.4); `layers`
+    gives each layer its own in place of it.
 
     `w8aspike`: the released form (golden README 4): weights INT8 by groups of input channels, the down
     projection and the head left plain, window queries spike-coded and their keys and values INT8. Otherwise
@@ -47,6 +48,20 @@ class SpikeConfig:
 
     k: float
     w8aspike: bool = False
+    layers: tuple[float, ...] = ()
+
+    @staticmethod
+    def of(given: Any, layers: int) -> "SpikeConfig":
+        """From `spike_k` of a config.json: one factor, or one a layer (the commonest stands for all)."""
+        factors = tuple(given) if isinstance(given, list) else ()
+        if factors and len(factors) != layers:
+            raise ModelError(f"config.json: spike_k has {len(factors)} factors for {layers} layers")
+        for k in factors or (given,):
+            if isinstance(k, bool) or not isinstance(k, int | float) or k <= 0:
+                raise ModelError(f"config.json: spike_k = {k!r} is not a positive number")
+        if len(set(factors)) < 2:
+            return SpikeConfig(factors[0] if factors else given)
+        return SpikeConfig(max(factors, key=factors.count), layers=factors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +158,9 @@ class ModelConfig:
                 f"{e.active} of {e.count} experts + {e.shared} shared in {len(e.layers)} layers, "
                 f"{used:.0f} M active"
             )
-        parts.append(f"spike-coded activations, k = {self.spike.k:g}" if self.spike else "dense activations")
+        own = f" ({self.spike.layers[0]:g} at first)" if self.spike and self.spike.layers else ""
+        coded = f"spike-coded activations, k = {self.spike.k:g}{own}" if self.spike else "dense activations"
+        parts.append(coded)
         return f"{self.model_type}: " + ", ".join(parts)
 
 
@@ -154,7 +171,7 @@ def with_threshold(config: ModelConfig, k: float | None) -> tuple[ModelConfig, s
     if config.spike is None or k in (None, config.spike.k):
         return config, ""
     assert k is not None
-    return replace(config, spike=replace(config.spike, k=k)), f":k={k:g}"
+    return replace(config, spike=replace(config.spike, k=k, layers=())), f":k={k:g}"
 
 
 def parse_config(raw: Mapping[str, Any], quantised: bool = False) -> ModelConfig:

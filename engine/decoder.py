@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.block_memory import block_memory
-from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally
+from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally, per_layer
 from engine.config import LayerConfig, ModelConfig
 from engine.moe import add_routed
 from engine.sinks import LearnedSinks
@@ -36,7 +37,7 @@ class Decoder:
     ) -> None:  # fmt: skip
         self.config = config
         self.weights = weights
-        self._coder = coder
+        self._coders = per_layer(coder, config)
         # Its spikes are no part of the tally: they stand for an 8-bit activation.
         coded = weights.head.scale is not None
         self._head: Coder = (
@@ -51,13 +52,13 @@ class Decoder:
 
     @contextmanager
     def coded_by(self, wrap: Callable[[Coder], Coder]) -> Iterator[None]:
-        """Inside, the layers' inputs are made by `wrap(coder)`."""
-        own = self._coder
-        self._coder = wrap(own)
+        """Inside, the inputs of every layer are made by `wrap(coder)` of its coder."""
+        own = self._coders
+        self._coders = [wrap(coder) for coder in own]
         try:
             yield
         finally:
-            self._coder = own
+            self._coders = own
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing (the learned sinks, where the model has them, left their trace)."""
@@ -69,7 +70,7 @@ class Decoder:
             if layer.window is not None:
                 window = WindowCache(
                     c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype,
-                    self._coder.true_positions, self.device,
+                    self._coders[i].true_positions, self.device,
                 )  # fmt: skip
             shape: tuple[int, ...] = (c.num_kv_heads, c.head_dim, c.head_dim)
             if layer.sparse is not None:
@@ -134,16 +135,16 @@ class Decoder:
         layers = self.weights.layers if stop is None else self.weights.layers[:stop]
         for i, layer in enumerate(layers):
             memory_only = not output and i == len(layers) - 1
-            kind, memory = self.config.layers[i], state.layers[i]
-            beside, memory.linear = sparse_heads(self._coder, self.config, layer, kind, hidden, memory.linear)
-            heads = self._attend(layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
+            kind, memory, coder = self.config.layers[i], state.layers[i], self._coders[i]
+            beside, memory.linear = sparse_heads(coder, self.config, layer, kind, hidden, memory.linear)
+            heads = self._attend(coder, layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
             if heads is None:
                 break
             if beside is not None:
-                add_halves(self._coder, self.config, layer, heads, beside, hidden)
+                add_halves(coder, self.config, layer, heads, beside, hidden)
             else:
-                self._coder.add_linear(layer.out, self._coder.plain(heads), hidden)
-            self._feed_forward(layer, hidden)
+                coder.add_plain(layer.out, heads, hidden)
+            self._feed_forward(coder, layer, hidden)
             if tap is not None:
                 tap(i + 1, hidden)
         state.tokens_read += len(ids)
@@ -153,20 +154,18 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [T, V] from the residual stream [T, d]."""
         normed = F.rms_norm(hidden, (hidden.shape[-1],), self.weights.norm, self.config.norm_eps)
-        return self._head.linear(self.weights.head, self._head.plain(normed))
+        return self._head.linear_plain(self.weights.head, normed)
 
-    def _feed_forward(self, layer: LayerWeights, hidden: Tensor) -> None:
+    def _feed_forward(self, coder: Coder, layer: LayerWeights, hidden: Tensor) -> None:
         """Add the feed-forward part's output to the stream [T, d]."""
         entering = hidden.clone() if layer.experts is not None else None
-        inner = self._coder.gated(
-            layer.gate_up, self._coder.norm(hidden, layer.mlp_norm, self.config.norm_eps)
-        )
-        self._coder.add_linear(layer.down, inner, hidden)
+        coder.feed_forward(layer.gate_up, layer.down, hidden, layer.mlp_norm, self.config.norm_eps)
         if entering is not None:
-            add_routed(self._coder, self.config, layer, entering, hidden)
+            add_routed(coder, self.config, layer, entering, hidden)
 
     def _attend(
         self,
+        coder: Coder,
         layer: LayerWeights,
         kind: LayerConfig,
         hidden: Tensor,
@@ -180,9 +179,9 @@ class Decoder:
         """
         c = self.config
         count = len(hidden)
-        coded = self._coder.norm(hidden, layer.attn_norm, c.norm_eps)
+        qkv, coded = self._project(coder, layer, hidden)
         split = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim)
-        parts = self._coder.linear(layer.qkv, coded).split(split, dim=-1)
+        parts = qkv.split(split, dim=-1)
         q, k, v = (part.view(count, -1, c.head_dim).transpose(0, 1) for part in parts)
         if layer.q_norm is not None and layer.k_norm is not None:
             q = F.rms_norm(q, (c.head_dim,), layer.q_norm, c.norm_eps)
@@ -193,18 +192,18 @@ class Decoder:
                 q, k, v, self.rotary, position=position, dense=dense, memory_only=memory_only
             )
         elif memory.window is not None:
-            heads = self._window(q, k, v, memory, memory.window, position, memory_only)
+            heads = self._window(coder, q, k, v, memory, memory.window, position, memory_only)
         elif memory.sinks is not None:
             heads = memory.sinks.read(q, k, v, self.rotary, self.cache_dtype)
         if kind.linear and layer.gates is not None:
             decay = layer.gates.decay
             gate: Tensor | None = None  # tied to the key
             if isinstance(decay, Linear):
-                gate = self._coder.linear(decay, coded)
+                gate = coder.linear(decay, coded)
             elif decay is not None:
                 normed = F.rms_norm(hidden, (c.hidden_size,), layer.attn_norm, c.norm_eps)
                 gate = F.linear(F.linear(normed, decay.down), decay.up, decay.bias)
-            branch, memory.linear = self._gated_linear(layer.gates, gate, q, k, v, memory.linear)
+            branch, memory.linear = self._gated_linear(coder, layer.gates, gate, q, k, v, memory.linear)
             if heads is not None and layer.gates.softmax_norm is not None:
                 heads = F.rms_norm(heads.float(), (c.head_dim,), layer.gates.softmax_norm, c.norm_eps)
             heads = branch if heads is None else heads + branch
@@ -212,12 +211,22 @@ class Decoder:
             return None
         return heads.reshape(count, -1)
 
+    def _project(self, coder: Coder, layer: LayerWeights, hidden: Tensor) -> tuple[Tensor, Any]:
+        """Queries, keys and values side by side, float32 [T, N], and the coded input where gates take it
+        too.
+        """
+        eps = self.config.norm_eps
+        if layer.gates is None or not isinstance(layer.gates.decay, Linear):
+            return coder.norm_linear(layer.qkv, hidden, layer.attn_norm, eps), None
+        coded = coder.norm(hidden, layer.attn_norm, eps)
+        return coder.linear(layer.qkv, coded), coded
+
     def _window(
-        self, q: Tensor, k: Tensor, v: Tensor, memory: LayerState, cache: WindowCache, position: int,
-        memory_only: bool,
+        self, coder: Coder, q: Tensor, k: Tensor, v: Tensor, memory: LayerState, cache: WindowCache,
+        position: int, memory_only: bool,
     ) -> Tensor | None:  # fmt: skip
         """Window attention of q [H, T, D], k, v [Hk, T, D] float32 -> [T, H, D]; extends the cache."""
-        tables = cache.extend(k, v, self.rotary)
+        rotated = cache.append(q, k, v, self.rotary, coder.ops)
         if memory_only:
             return None
         sinks = None
@@ -225,14 +234,13 @@ class Decoder:
             sinks = memory.sinks.seen_by(q, position, cache.left, self.rotary)
         elif cache.sink_keys.shape[1] and position + q.shape[1] - 1 > cache.left:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
-        rotated, keys, values = self._coder.attended(
-            self.rotary.apply(q, *tables), *cache.visible(q.shape[1])
-        )
-        return self._coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
+        rotated, keys, values = coder.attended(rotated, *cache.visible(q.shape[1]))
+        return coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
 
     def _gated_linear(
-        self, gates: Gates, gate: Tensor | None, q: Tensor, k: Tensor, v: Tensor, state: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+        self, coder: Coder, gates: Gates, gate: Tensor | None, q: Tensor, k: Tensor, v: Tensor,
+        state: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Gated linear attention -> heads [T, H, D] and the new state.
 
         Golden semantics (relu, logsigmoid / 16), or without `gate` tied to the key: q and k through a
@@ -248,7 +256,7 @@ class Decoder:
             decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
             q, k = F.relu(q), F.relu(k)
         grouped = q.reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
-        out, state = self._coder.ops.gated_linear_attention(grouped, k, v, decay, state)
+        out, state = coder.ops.gated_linear_attention(grouped, k, v, decay, state)
         heads = out.reshape(c.num_heads, count, c.head_dim).transpose(0, 1)
         heads = F.rms_norm(heads, (c.head_dim,), gates.norm, c.norm_eps)
         return (heads if gates.mix is None else heads * gates.mix[:, None]), state

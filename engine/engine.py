@@ -51,6 +51,8 @@ class Engine:
         if spiking and config.spike is not None:
             kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
             coder = kind(config.spike.k, self._tally, placement.ops)
+            if placement.ops.layers is not None and not config.spike.w8aspike:
+                weights = weights.arranged(placement.ops.layers.arrange)
         weights = moved(weights, placement.device)
         self.decoder = Decoder(config, weights, coder, dtype, placement.segment)
         self.fingerprint = fingerprint_of(identity, spiking, dtype)
@@ -247,7 +249,7 @@ class Engine:
         return frozenset(i for i in ends if i is not None)
 
     def _begin(self) -> float:
-        self._tally.reset()
+        self._tally.clear()
         return time.perf_counter()
 
     def _end(self, tokens: int, started: float, state: ContextState) -> None:

@@ -1,6 +1,6 @@
 """Weights of a decoder, and the safetensors files they come from: each tensor taken once, none left over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,6 +119,18 @@ class ModelWeights:
     head: Linear
     recall: RecallWeights | None
     sinks: Tensor | None = None
+
+    def arranged(self, arrange: Callable[[Tensor], Tensor]) -> "ModelWeights":
+        """The same weights, INT8 ones of the layers (not of the tables) laid out by `arrange`."""
+
+        def linear(part: Linear) -> Linear:
+            return replace(part, weight=arrange(part.weight)) if part.weight.dtype == torch.int8 else part
+
+        layers = [
+            replace(x, qkv=linear(x.qkv), out=linear(x.out), gate_up=linear(x.gate_up), down=linear(x.down))
+            for x in self.layers
+        ]
+        return replace(self, layers=tuple(layers))
 
     def nbytes(self) -> int:
         """Bytes of all distinct tensors."""

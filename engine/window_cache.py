@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from kernels.ops import Ops, TorchOps
 from kernels.rotary import inverse_frequencies, rotate
 
 SLACK = 256
@@ -85,6 +86,13 @@ class WindowCache:
         """Append unrotated float32 `keys`, `values` [Hk, T, D] that lie in one segment; cos, sin [T, D/2]
         of their places.
         """
+        self.append(keys[:0], keys, values, rotary, TorchOps())
+        return rotary.tables(self.origin + self.length - keys.shape[1], self.origin + self.length)
+
+    def append(self, q: Tensor, keys: Tensor, values: Tensor, rotary: Rotary, ops: Ops) -> Tensor:
+        """Append unrotated float32 `keys`, `values` [Hk, T, D] that lie in one segment; q [H, T, D] rotated
+        for their places.
+        """
         count = keys.shape[1]
         segment = rotary.segment
         if self.left >= 0 and self.seen % segment + count > segment:
@@ -96,12 +104,10 @@ class WindowCache:
             self._grow(count)
         start, stop = self.length, self.length + count
         tables = rotary.tables(self.origin + start, self.origin + stop)
-        self.keys[:, start:stop] = keys
-        self.values[:, start:stop] = values
-        # Rotate what the cache holds (rounded keys), so that a reloaded state gives the same bits.
-        rotary.apply(self.keys[:, start:stop], *tables, out=self.rotated[:, start:stop])
+        new = (self.keys[:, start:stop], self.rotated[:, start:stop], self.values[:, start:stop])
+        rotated = ops.place(q, keys, values, *tables, *new)
         self.length, self.seen = stop, self.seen + count
-        return tables
+        return rotated
 
     def visible(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotated keys and values that the last `count` tokens can see, their own included: [Hk, N, D]

@@ -8,6 +8,7 @@ from torch import Tensor
 from kernels.gla import gla_chunked
 from kernels.int8 import Excess, group_linear
 from kernels.int8.cpu import spike_matmul
+from kernels.layers import FusedLayers
 from kernels.rotary import rotate
 from kernels.spike.cpu import Spikes, encode, norm_encode
 from kernels.window.cpu import window_attention
@@ -18,6 +19,7 @@ class Ops(Protocol):
     """What a backend computes; `TorchOps` is the plain form of each."""
 
     name: str
+    layers: FusedLayers | None
 
     def norm_encode(self, x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
         """Spike counts of the RMSNorm of `x` float32 [T, K]."""
@@ -59,11 +61,20 @@ class Ops(Protocol):
     ) -> Tensor:
         """float32 [T, H, D]; see `kernels.window.window_attention`."""
 
+    def place(
+        self, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, rotated: Tensor,
+        values: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Rotated q [H, T, D] of q; k, k rotated and v [Hk, T, D] (float32) are written to `keys`,
+        `rotated` and `values` [Hk, T, D] of the cache's dtype. cos, sin [T, D/2].
+        """
+
 
 class TorchOps:
     """Every operation in plain torch: works everywhere."""
 
     name = "torch"
+    layers: FusedLayers | None = None
 
     def norm_encode(self, x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
         """See `Ops`."""
@@ -115,3 +126,14 @@ class TorchOps:
     ) -> Tensor:
         """See `Ops`."""
         return window_attention(q, k, v, left, sinks, position).float()
+
+    def place(
+        self, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, rotated: Tensor,
+        values: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """See `Ops`."""
+        keys.copy_(k)
+        values.copy_(v)
+        # Rotate what the cache holds (rounded keys), so that a reloaded state gives the same bits.
+        self.rotate(keys, cos, sin, out=rotated)
+        return self.rotate(q, cos, sin)

@@ -42,9 +42,10 @@ class _Recorder(W8ASpikeCoder):
 
 
 def test_every_spike_count_and_threshold_equals_the_reference(engine, io, ids):
-    recorder = _Recorder(3.0, engine.decoder._coder.tally, engine.decoder._coder.ops)
+    own = engine.decoder._coders[0]
+    recorder = _Recorder(3.0, own.tally, own.ops)
     recorder.seen, recorder.queries = [], []
-    engine.decoder._coder = recorder
+    engine.decoder._coders = [recorder] * len(engine.decoder._coders)
     engine.hidden(ids)
     inputs = ("attn.q_proj", "attn.o_proj", "mlp.gate_proj")
     names = [f"layer.{i}.{name}" for i in range(3) for name in inputs]
@@ -59,7 +60,7 @@ def test_every_spike_count_and_threshold_equals_the_reference(engine, io, ids):
 
 
 def test_the_first_linear_layer_equals_the_reference(engine, io):
-    layer, coder = engine.decoder.weights.layers[0].qkv, engine.decoder._coder
+    layer, coder = engine.decoder.weights.layers[0].qkv, engine.decoder._coders[0]
     assert layer.weight.dtype == torch.int8
     spikes = coder.plain(io["first_linear.input"][0])
     assert torch.equal(spikes.counts(), io["first_linear.spikes_int"][0].int())

@@ -33,7 +33,7 @@ def parse(reader: ConfigReader) -> ModelConfig:
         gate_rank=reader.take("gate_rank"),
         gate_normalizer=reader.take("gate_normalizer"),
         layers=tuple(LayerConfig(window, i in linear) for i, window in enumerate(windows)),
-        spike=SpikeConfig(reader.take("spike_k")),
+        spike=SpikeConfig.of(reader.take("spike_k"), len(windows)),
         grounded=reader.take("grounded", False),
     )
 

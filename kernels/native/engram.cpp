@@ -1,308 +1,31 @@
 // CPU kernels of Engram: what torch would do in many passes over memory, done in one.
-// Plain loops that the compiler vectorises, and AVX-512 BF16 intrinsics for window attention.
+// Plain loops that the compiler vectorises, and AVX-512 intrinsics for products and window attention.
 // Every function is checked against the reference implementations in kernels/*/reference.py.
 
-#include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <condition_variable>
-#include <cstdint>
-#include <cstring>
-#include <functional>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include "attention.h"
+#include "layer.h"
+#include "search.h"
 
-#if defined(__AVX512BF16__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
-#include <immintrin.h>
-#define ENGRAM_ATTENTION 1
-#endif
+using namespace engram;
 
 namespace {
 
-// A pool whose idle threads sleep (no spinning: a busy neighbour process must not slow the caller down)
-// and take small pieces of work as they get free, so that a delayed thread delays only its own piece.
-class Pool {
- public:
-  explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~Pool() {
-    {
-      std::lock_guard<std::mutex> hold(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    for (auto& t : threads_) t.join();
-  }
-  void run(int64_t pieces, const std::function<void(int64_t)>& body) {
-    if (threads_.empty() || pieces < 2) {
-      for (int64_t i = 0; i < pieces; ++i) body(i);
-      return;
-    }
-    std::lock_guard<std::mutex> one_caller(caller_);
-    {
-      std::lock_guard<std::mutex> hold(mutex_);
-      body_ = &body;
-      pieces_ = pieces;
-      next_ = 0;
-      active_ = static_cast<int>(threads_.size());
-      ++round_;
-    }
-    wake_.notify_all();
-    take(body, pieces);
-    std::unique_lock<std::mutex> hold(mutex_);
-    done_.wait(hold, [this] { return active_ == 0; });
-  }
-
- private:
-  void take(const std::function<void(int64_t)>& body, int64_t pieces) {
-    for (int64_t i = next_++; i < pieces; i = next_++) body(i);
-  }
-  void work() {
-    uint64_t seen = 0;
-    while (true) {
-      const std::function<void(int64_t)>* body;
-      int64_t pieces;
-      {
-        std::unique_lock<std::mutex> hold(mutex_);
-        wake_.wait(hold, [&] { return stop_ || round_ != seen; });
-        if (stop_) return;
-        seen = round_;
-        body = body_;
-        pieces = pieces_;
-      }
-      take(*body, pieces);
-      std::lock_guard<std::mutex> hold(mutex_);
-      if (--active_ == 0) done_.notify_one();
-    }
-  }
-  std::vector<std::thread> threads_;
-  std::mutex mutex_, caller_;
-  std::condition_variable wake_, done_;
-  const std::function<void(int64_t)>* body_ = nullptr;
-  int64_t pieces_ = 0;
-  std::atomic<int64_t> next_{0};
-  int active_ = 0;
-  uint64_t round_ = 0;
-  bool stop_ = false;
-};
-
-Pool* pool = nullptr;
-
-constexpr float kLowest = -3.0e38f;
 constexpr int64_t kRows = 16;  // rows of activations a piece of work holds
 
 void for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& body) {
   pool->run((rows + kRows - 1) / kRows, [&](int64_t i) { body(i * kRows, std::min(rows, (i + 1) * kRows)); });
 }
 
-// e^x for x <= 88, relative error below 2e-7 (Cephes polynomial); branch-free so that loops over it vectorise.
-inline float exponential(float x) {
-  x = std::max(x, -87.0f);
-  const float n = nearbyintf(x * 1.44269504f);
-  float r = x - n * 0.693359375f;
-  r += n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, 4);
-  return p * power;
-}
-
-struct Burst {
-  int32_t row, channel, digit;
-};
-
 // Collects bursts of all threads; `limit` entries fit, `count` may exceed it (then the caller tries again).
 struct Bursts {
   Burst* list;
   int64_t limit;
   std::atomic<int64_t> count{0};
-  void add(int64_t row, int64_t channel, float count_value) {
+  void add(int64_t row, int64_t channel, int32_t digit) {
     const int64_t place = count++;
-    if (place < limit) list[place] = {int32_t(row), int32_t(channel), int32_t(nearbyintf(count_value / 128.0f))};
+    if (place < limit) list[place] = {int32_t(row), int32_t(channel), digit};
   }
 };
-
-// Counts of one row: n = round(x * factor); |n| <= 127 as it is, else its low base-128 digit and an entry in `bursts`.
-void encode_row(const float* x, int64_t k, float factor, int64_t row, int8_t* low, Bursts& bursts) {
-  float highest = 0.0f;
-  for (int64_t i = 0; i < k; ++i) {
-    const float n = nearbyintf(x[i] * factor);
-    highest = std::max(highest, std::fabs(n));
-    const float digit = std::fabs(n) > 127.0f ? n - 128.0f * nearbyintf(n * (1.0f / 128.0f)) : n;
-    low[i] = static_cast<int8_t>(static_cast<int32_t>(digit));
-  }
-  if (highest <= 127.0f) return;
-  for (int64_t i = 0; i < k; ++i) {
-    const float n = nearbyintf(x[i] * factor);
-    if (std::fabs(n) > 127.0f) bursts.add(row, i, n);
-  }
-}
-
-float clip_threshold(float vth) { return std::min(std::max(vth, 1e-5f), 1e4f); }
-
-#ifdef ENGRAM_ATTENTION
-
-using bf16 = uint16_t;
-constexpr int kTile = 6;    // query rows worked on together
-constexpr int kGroup = 16;  // keys in one vector
-constexpr int64_t kFew = 4;  // queries up to which packing does not pay
-
-inline bf16 to_bf16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return bf16((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-inline __m512 exp512(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-87.0f));
-  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-  r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-  p = _mm512_add_ps(_mm512_fmadd_ps(_mm512_mul_ps(p, r), r, r), _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
-}
-
-// Keys [n, d] -> [n / 16][d / 2][16][2]; values [n, d] -> [n / 2][d][2]; rows past n are zero.
-void pack_keys(const bf16* k, int64_t n, int64_t d, int64_t group, bf16* out) {
-  for (int64_t pair = 0; pair < d / 2; ++pair)
-    for (int64_t j = 0; j < kGroup; ++j) {
-      const int64_t key = group * kGroup + j;
-      for (int64_t h = 0; h < 2; ++h) *out++ = key < n ? k[key * d + 2 * pair + h] : 0;
-    }
-}
-
-void pack_values(const bf16* v, int64_t n, int64_t d, int64_t pair, bf16* out) {
-  for (int64_t i = 0; i < d; ++i)
-    for (int64_t h = 0; h < 2; ++h) *out++ = 2 * pair + h < n ? v[(2 * pair + h) * d + i] : 0;
-}
-
-template <int GROUPS>
-inline void scores_tile(const bf16* const* q, const bf16* packed, int64_t d, float* out, int64_t stride) {
-  __m512 acc[kTile][GROUPS];
-  for (auto& row : acc)
-    for (auto& a : row) a = _mm512_setzero_ps();
-  const int64_t pairs = d / 2;
-  for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh keys[GROUPS];
-    for (int g = 0; g < GROUPS; ++g) keys[g] = (__m512bh)_mm512_loadu_si512(packed + (g * pairs + p) * 2 * kGroup);
-    for (int r = 0; r < kTile; ++r) {
-      int32_t two;
-      std::memcpy(&two, q[r] + 2 * p, 4);
-      const __m512bh query = (__m512bh)_mm512_set1_epi32(two);
-      for (int g = 0; g < GROUPS; ++g) acc[r][g] = _mm512_dpbf16_ps(acc[r][g], query, keys[g]);
-    }
-  }
-  for (int r = 0; r < kTile; ++r)
-    for (int g = 0; g < GROUPS; ++g) _mm512_storeu_ps(out + r * stride + g * kGroup, acc[r][g]);
-}
-
-// out [kTile][d], channels c to c + 16 LANES, += weights [kTile][2 pairs] x values [pairs][d][2].
-template <int LANES>
-inline void mix_lanes(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
-  __m512 acc[kTile][LANES];
-  for (int r = 0; r < kTile; ++r)
-    for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_loadu_ps(out + r * d + i * 16);
-  for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh v[LANES];
-    for (int i = 0; i < LANES; ++i) v[i] = (__m512bh)_mm512_loadu_si512(values + p * d * 2 + i * 32);
-    for (int r = 0; r < kTile; ++r) {
-      int32_t two;
-      std::memcpy(&two, weights + r * stride + 2 * p, 4);
-      const __m512bh w = (__m512bh)_mm512_set1_epi32(two);
-      for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_dpbf16_ps(acc[r][i], w, v[i]);
-    }
-  }
-  for (int r = 0; r < kTile; ++r)
-    for (int i = 0; i < LANES; ++i) _mm512_storeu_ps(out + r * d + i * 16, acc[r][i]);
-}
-
-inline void mix_tile(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
-  int64_t c = 0;
-  for (; c + 64 <= d; c += 64) mix_lanes<4>(weights, stride, values + 2 * c, pairs, d, out + c);
-  for (; c < d; c += 16) mix_lanes<1>(weights, stride, values + 2 * c, pairs, d, out + c);
-}
-
-// exp(s - top) of scores [first, last) as bf16 into w, zeros elsewhere in [0, width); returns their sum.
-inline float exponentials(const float* s, int64_t first, int64_t last, int64_t width, float top, bf16* w) {
-  __m512 total = _mm512_setzero_ps();
-  const __m512 highest = _mm512_set1_ps(top);
-  for (int64_t c = 0; c < width; c += 16) {
-    const int64_t low = std::clamp<int64_t>(first - c, 0, 16), high = std::clamp<int64_t>(last - c, 0, 16);
-    const __mmask16 seen = __mmask16((1u << high) - 1) & __mmask16(~((1u << low) - 1));
-    const __m512 e = _mm512_maskz_mov_ps(seen, exp512(_mm512_sub_ps(_mm512_loadu_ps(s + c), highest)));
-    const __m256bh rounded = _mm512_cvtneps_pbh(e);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(w + c), (__m256i)rounded);
-    // The sum is of what is multiplied: the rounded weights.
-    total = _mm512_add_ps(total, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)rounded), 16)));
-  }
-  return _mm512_reduce_add_ps(total);
-}
-
-inline float highest_of(const float* s, int64_t first, int64_t last) {
-  float top = kLowest;
-  for (int64_t i = first; i < last; ++i) top = std::max(top, s[i]);
-  return top;
-}
-
-// Few queries: keys and values are used where they lie, packing them would cost more than it saves.
-void attend_few(const float* q, int64_t q_head, int64_t q_row, const float* q_plain, int64_t plain_head,
-                int64_t plain_row, const bf16* k, int64_t k_head, const bf16* v, int64_t v_head, const bf16* sink_k,
-                const bf16* sink_v, int64_t amount, int64_t heads, int64_t kv, int64_t t, int64_t n, int64_t d,
-                int64_t left, int64_t position, float* out) {
-  const int64_t group = heads / kv;
-  const float scale = 1.0f / std::sqrt(float(d));
-  const auto value = [](bf16 x) {
-    const uint32_t bits = uint32_t(x) << 16;
-    float f;
-    std::memcpy(&f, &bits, 4);
-    return f;
-  };
-  pool->run(heads * t, [&](int64_t piece) {
-    const int64_t h = piece / t, query = piece % t, head = h / group, own = query + n - t;
-    const int64_t first = left >= 0 ? std::max<int64_t>(0, own - left) : 0;
-    const int64_t behind = amount > 0 && left >= 0 ? std::clamp<int64_t>(position + query - left, 0, amount) : 0;
-    std::vector<float> a(d), b(d), mixed(d), scores(own + 1 - first + behind);
-    for (int64_t i = 0; i < d; ++i) a[i] = value(to_bf16(q[h * q_head + query * q_row + i] * scale));
-    if (behind > 0)
-      for (int64_t i = 0; i < d; ++i) b[i] = value(to_bf16(q_plain[h * plain_head + query * plain_row + i] * scale));
-    const auto dot = [&](const float* x, const bf16* y) {
-      float total = 0.0f;
-      for (int64_t i = 0; i < d; ++i) total += x[i] * value(y[i]);
-      return total;
-    };
-    float top = kLowest;
-    for (int64_t i = 0; i < behind; ++i) scores[i] = dot(b.data(), sink_k + (head * amount + i) * d);
-    for (int64_t j = first; j <= own; ++j) scores[behind + j - first] = dot(a.data(), k + head * k_head + j * d);
-    for (const float s : scores) top = std::max(top, s);
-    float total = 0.0f;
-    const auto mix = [&](float score, const bf16* row) {
-      const float w = value(to_bf16(exponential(score - top)));
-      total += w;
-      for (int64_t i = 0; i < d; ++i) mixed[i] += w * value(row[i]);
-    };
-    for (int64_t i = 0; i < behind; ++i) mix(scores[i], sink_v + (head * amount + i) * d);
-    for (int64_t j = first; j <= own; ++j) mix(scores[behind + j - first], v + head * v_head + j * d);
-    float* target = out + (query * heads + h) * d;
-    for (int64_t i = 0; i < d; ++i) target[i] = mixed[i] / total;
-  });
-}
-
-#endif
 
 }  // namespace
 
@@ -321,29 +44,23 @@ int engram_has_attention() {
 #endif
 }
 
+// Tokens that the fused layers take at most: any number with VNNI, else those done one at a time.
+int64_t engram_layer_limit() {
+#ifdef ENGRAM_VNNI
+  return INT64_MAX;
+#else
+  return kFewTokens;
+#endif
+}
+
 // x [t, k] -> low [t, k], vth [t]; with `weight` [k] an RMSNorm comes first. Returns the number of bursts.
 int64_t engram_encode(const float* x, const float* weight, float eps, float factor, int64_t t, int64_t k, int8_t* low,
                       float* vth, int32_t* bursts, int64_t limit) {
   Bursts found{reinterpret_cast<Burst*>(bursts), limit};
   for_rows(t, [&](int64_t first, int64_t last) {
-    std::vector<float> shaped(k);
-    for (int64_t row = first; row < last; ++row) {
-      const float* in = x + row * k;
-      float squares = 0.0f, total = 0.0f, inverse = 1.0f;
-      if (weight != nullptr) {
-        for (int64_t i = 0; i < k; ++i) {
-          squares += in[i] * in[i];
-          shaped[i] = in[i] * weight[i];
-          total += std::fabs(shaped[i]);
-        }
-        inverse = 1.0f / std::sqrt(squares / float(k) + eps);
-        in = shaped.data();
-      } else {
-        for (int64_t i = 0; i < k; ++i) total += std::fabs(in[i]);
-      }
-      vth[row] = clip_threshold(total / float(k) / factor * inverse);
-      encode_row(in, k, inverse / vth[row], row, low + row * k, found);
-    }
+    for (int64_t row = first; row < last; ++row)
+      vth[row] = code_row(x + row * k, weight, eps, factor, k, scratch<float, 0>(k), low + row * k,
+                          [&](int64_t channel, int32_t digit) { found.add(row, channel, digit); });
   });
   return found.count;
 }
@@ -353,21 +70,10 @@ int64_t engram_swiglu_encode(const int32_t* acc, const float* scale, const float
                              int64_t inner, int8_t* low, float* vth, int32_t* bursts, int64_t limit) {
   Bursts found{reinterpret_cast<Burst*>(bursts), limit};
   for_rows(t, [&](int64_t first, int64_t last) {
-    std::vector<float> active(inner);
-    for (int64_t row = first; row < last; ++row) {
-      const int32_t* gate = acc + row * 2 * inner;
-      const int32_t* up = gate + inner;
-      const float value = vth_in[row];
-      float total = 0.0f;
-      for (int64_t i = 0; i < inner; ++i) {
-        const float g = float(gate[i]) * scale[i] * value;
-        const float u = float(up[i]) * scale[inner + i] * value;
-        active[i] = g / (1.0f + exponential(-std::max(g, -80.0f))) * u;
-        total += std::fabs(active[i]);
-      }
-      vth[row] = clip_threshold(total / float(inner) / factor);
-      encode_row(active.data(), inner, 1.0f / vth[row], row, low + row * inner, found);
-    }
+    for (int64_t row = first; row < last; ++row)
+      vth[row] = code_gated_row(acc + row * 2 * inner, scale, vth_in[row], factor, inner, scratch<float, 1>(inner),
+                                low + row * inner,
+                                [&](int64_t channel, int32_t digit) { found.add(row, channel, digit); });
   });
   return found.count;
 }
@@ -376,17 +82,79 @@ int64_t engram_swiglu_encode(const int32_t* acc, const float* scale, const float
 void engram_dequantize(const int32_t* acc, const float* scale, const float* vth, int64_t t, int64_t n, float* out,
                        int add) {
   for_rows(t, [&](int64_t first, int64_t last) {
-    for (int64_t row = first; row < last; ++row) {
-      const int32_t* in = acc + row * n;
-      float* target = out + row * n;
-      const float value = vth[row];
-      if (add) {
-        for (int64_t i = 0; i < n; ++i) target[i] += float(in[i]) * scale[i] * value;
-      } else {
-        for (int64_t i = 0; i < n; ++i) target[i] = float(in[i]) * scale[i] * value;
-      }
-    }
+    for (int64_t row = first; row < last; ++row) dequantize_row(acc + row * n, scale, vth[row], n, add, out + row * n);
   });
+}
+
+// out [t, n] (+)= codes of x [t, k] (normed first with `norm` [k]) times weights [k, n] with scale [n]; `tally` [3]
+// gains places, spikes and silent places of the sampled tokens.
+void engram_linear(const float* x, const float* norm, float eps, float factor, const int8_t* codes, const float* scale,
+                   int64_t t, int64_t k, int64_t n, int add, float* out, int64_t* tally) {
+  const Coding coding{norm, eps, factor};
+  const Weights w{codes, scale, k, n};
+#ifdef ENGRAM_VNNI
+  if (t > kFewTokens) return linear_tokens(coding, x, w, t, add, out, tally);
+#endif
+  for (int64_t row = 0; row < t; ++row) {
+    Tally found{0, 0, 0};
+    linear_token(coding, x + row * k, w, add, row % kTallied == 0, out + row * n, found);
+    add_tally(found, tally);
+  }
+}
+
+// hidden [t, k] += down(silu(gate) * up) of its RMSNorm; gate_up [k, 2 inner], down [inner, k].
+void engram_feed_forward(float* hidden, const float* norm, float eps, float factor, const int8_t* gate_up,
+                         const float* up_scale, const int8_t* down, const float* down_scale, int64_t t, int64_t k,
+                         int64_t inner, int64_t* tally) {
+  const Coding coding{norm, eps, factor};
+  const Weights up{gate_up, up_scale, k, 2 * inner}, back{down, down_scale, inner, k};
+#ifdef ENGRAM_VNNI
+  if (t > kFewTokens) return feed_forward_tokens(coding, hidden, up, back, t, tally);
+#endif
+  for (int64_t row = 0; row < t; ++row) {
+    Tally found{0, 0, 0};
+    feed_forward_token(coding, hidden + row * k, up, back, row % kTallied == 0, found);
+    add_tally(found, tally);
+  }
+}
+
+// sums [n] of counts `low` [k] (no bursts) with weights [k, n]: those of silent channels are not read.
+void engram_event_product(const int8_t* low, const int8_t* codes, int64_t k, int64_t n, int32_t* sums) {
+  event_product(low, {}, codes, k, n, sums);
+}
+
+// out [t, n] of codes of x [t, k] times weights by output [n, k] with scale [n]: for tables whose rows are looked up too.
+void engram_table(const float* x, float factor, const int8_t* codes, const float* scale, int64_t t, int64_t k, int64_t n,
+                  float* out) {
+  std::vector<int8_t> low(t * k);
+  std::vector<float> vth(t);
+  std::vector<Burst> bursts;
+  for (int64_t row = 0; row < t; ++row)
+    vth[row] = code_row(x + row * k, nullptr, 0.0f, factor, k, nullptr, low.data() + row * k,
+                        [&](int64_t channel, int32_t digit) { bursts.push_back({int32_t(row), int32_t(channel), digit}); });
+  int32_t* sums = scratch<int32_t, 3>(t * n);
+  rows_product(low.data(), bursts, codes, t, k, n, sums);
+  pool->run(t * 8, [&](int64_t i) {
+    const int64_t row = i / 8, first = n * (i % 8) / 8, last = n * (i % 8 + 1) / 8;
+    dequantize_row(sums + row * n + first, scale + first, vth[row], last - first, false, out + row * n + first);
+  });
+}
+
+// queries [t, heads, d], k, v [t, kv, d] (`row` elements from token to token): queries rotated into q [t, heads, d];
+// keys, rotated keys and values in bfloat16 into caches [kv][...][d] (`head` from head to head). cos, sin [t, d / 2].
+void engram_place(const float* queries, const float* k, const float* v, int64_t row, const float* cos, const float* sin,
+                  int64_t t, int64_t heads, int64_t kv, int64_t d, float* q, bf16* keys, bf16* rotated, bf16* values,
+                  int64_t head) {
+  for_rows(t, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i)
+      place_row(queries + i * row, k + i * row, v + i * row, cos + i * d / 2, sin + i * d / 2, heads, kv, d,
+                q + i * heads * d, keys + i * d, rotated + i * d, values + i * d, head);
+  });
+}
+
+// distances [n] of codes [n, words] from query [words], in bits.
+void engram_hamming(const uint64_t* codes, const uint64_t* query, int64_t n, int64_t words, int32_t* distances) {
+  hamming(codes, query, n, words, distances);
 }
 
 #ifdef ENGRAM_ATTENTION
@@ -398,89 +166,8 @@ void engram_window_attention(const float* q, int64_t q_head, int64_t q_row, cons
                              int64_t plain_row, const bf16* k, int64_t k_head, const bf16* v, int64_t v_head,
                              const bf16* sink_k, const bf16* sink_v, int64_t amount, int64_t heads, int64_t kv,
                              int64_t t, int64_t n, int64_t d, int64_t left, int64_t position, float* out) {
-  if (t <= kFew) {
-    attend_few(q, q_head, q_row, q_plain, plain_head, plain_row, k, k_head, v, v_head, sink_k, sink_v, amount, heads,
-               kv, t, n, d, left, position, out);
-    return;
-  }
-  const int64_t group = heads / kv, groups = (n + kGroup - 1) / kGroup;
-  const int64_t packed_size = groups * kGroup * d;
-  std::vector<bf16> keys(kv * packed_size), values(kv * packed_size), sink_keys(kv * kGroup * d), sink_values(kv * kGroup * d);
-  pool->run(kv * groups, [&](int64_t i) {
-    const int64_t head = i / groups, g = i % groups;
-    pack_keys(k + head * k_head, n, d, g, keys.data() + head * packed_size + g * kGroup * d);
-    for (int64_t p = g * kGroup / 2; p < (g + 1) * kGroup / 2; ++p)
-      pack_values(v + head * v_head, n, d, p, values.data() + head * packed_size + p * 2 * d);
-  });
-  if (amount > 0)
-    for (int64_t head = 0; head < kv; ++head) {
-      pack_keys(sink_k + head * amount * d, amount, d, 0, sink_keys.data() + head * kGroup * d);
-      for (int64_t p = 0; p < kGroup / 2; ++p)
-        pack_values(sink_v + head * amount * d, amount, d, p, sink_values.data() + head * kGroup * d + p * 2 * d);
-    }
-  const float scale = 1.0f / std::sqrt(float(d));
-  const int64_t rows = t * group, tiles = (rows + kTile - 1) / kTile;
-  constexpr int64_t kPiece = 8;  // row tiles a piece of work holds
-  const int64_t pieces = (tiles + kPiece - 1) / kPiece;
-  pool->run(kv * pieces, [&](int64_t piece) {
-    const int64_t head = piece / pieces;
-    const int64_t stop = std::min(tiles, (piece % pieces + 1) * kPiece);
-    std::vector<float> scores, mixed(kTile * d);
-    std::vector<bf16> weights, queries(kTile * d), plain(kTile * d);
-    for (int64_t tile = piece % pieces * kPiece; tile < stop; ++tile) {
-      const bf16* row_q[kTile];
-      const bf16* row_plain[kTile];
-      int64_t place[kTile];
-      for (int r = 0; r < kTile; ++r) {
-        // Row = query * group + head in group; rows past the end repeat the last one and are not written.
-        const int64_t row = std::min(tile * kTile + r, rows - 1);
-        const int64_t query = row / group, h = head * group + row % group;
-        place[r] = query;
-        for (int64_t i = 0; i < d; ++i) queries[r * d + i] = to_bf16(q[h * q_head + query * q_row + i] * scale);
-        if (amount > 0)
-          for (int64_t i = 0; i < d; ++i)
-            plain[r * d + i] = to_bf16(q_plain[h * plain_head + query * plain_row + i] * scale);
-        row_q[r] = queries.data() + r * d;
-        row_plain[r] = plain.data() + r * d;
-      }
-      const int64_t offset = n - t;
-      const int64_t low = left >= 0 ? std::max<int64_t>(0, place[0] + offset - left) : 0;
-      const int64_t first_group = low / kGroup, last_group = (place[kTile - 1] + offset) / kGroup + 1;
-      const int64_t width = (last_group - first_group) * kGroup, stride = width + kGroup;
-      scores.resize(kTile * stride);
-      weights.resize(kTile * stride);
-      const bf16* packed = keys.data() + head * packed_size;
-      int64_t g = first_group;
-      for (; g + 4 <= last_group; g += 4)
-        scores_tile<4>(row_q, packed + g * kGroup * d, d, scores.data() + (g - first_group) * kGroup, stride);
-      for (; g < last_group; ++g)
-        scores_tile<1>(row_q, packed + g * kGroup * d, d, scores.data() + (g - first_group) * kGroup, stride);
-      const bool shown = amount > 0 && position + place[kTile - 1] > left;
-      if (shown) scores_tile<1>(row_plain, sink_keys.data() + head * kGroup * d, d, scores.data() + width, stride);
-      float sums[kTile];
-      for (int r = 0; r < kTile; ++r) {
-        const float* s = scores.data() + r * stride;
-        bf16* w = weights.data() + r * stride;
-        const int64_t own = place[r] + offset;
-        const int64_t first = (left >= 0 ? std::max<int64_t>(0, own - left) : 0) - first_group * kGroup;
-        const int64_t last = own + 1 - first_group * kGroup;
-        const int64_t behind = shown ? std::clamp<int64_t>(position + place[r] - left, 0, amount) : 0;
-        const float top = std::max(highest_of(s, first, last), highest_of(s + width, 0, behind));
-        sums[r] = exponentials(s, first, last, width, top, w);
-        if (shown) sums[r] += exponentials(s + width, 0, behind, kGroup, top, w + width);
-      }
-      std::fill(mixed.begin(), mixed.end(), 0.0f);
-      mix_tile(weights.data(), stride, values.data() + head * packed_size + first_group * kGroup * d, width / 2, d,
-               mixed.data());
-      if (shown)
-        mix_tile(weights.data() + width, stride, sink_values.data() + head * kGroup * d, kGroup / 2, d, mixed.data());
-      for (int r = 0; r < kTile && tile * kTile + r < rows; ++r) {
-        const int64_t h = head * group + (tile * kTile + r) % group;
-        float* target = out + (place[r] * heads + h) * d;
-        for (int64_t i = 0; i < d; ++i) target[i] = mixed[r * d + i] / sums[r];
-      }
-    }
-  });
+  window_attention(q, q_head, q_row, q_plain, plain_head, plain_row, k, k_head, v, v_head, sink_k, sink_v, amount,
+                   heads, kv, t, n, d, left, position, out);
 }
 
 #endif

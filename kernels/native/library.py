@@ -11,7 +11,6 @@ import tempfile
 from ctypes import c_float, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 SOURCE = Path(__file__).with_name("engram.cpp")
 FLAGS = (
@@ -21,32 +20,23 @@ FLAGS = (
 COMPILERS = ("c++", "g++", "clang++")
 BUILD_SECONDS = 180
 
-POINTER, LONG, FLOAT = c_void_p, c_int64, c_float
-SIGNATURES: dict[str, tuple[list[Any], Any]] = {
-    "engram_start": ([c_int], None),
-    "engram_has_attention": ([], c_int),
-    "engram_encode": ([POINTER, POINTER, FLOAT, FLOAT, LONG, LONG, POINTER, POINTER, POINTER, LONG], LONG),
-    "engram_swiglu_encode": (
-        [POINTER, POINTER, POINTER, FLOAT, LONG, LONG, POINTER, POINTER, POINTER, LONG],
-        LONG,
-    ),
-    "engram_dequantize": ([POINTER, POINTER, POINTER, LONG, LONG, POINTER, c_int], None),
+KINDS = {"p": c_void_p, "l": c_int64, "f": c_float, "i": c_int, "-": None}
+SIGNATURES = {
+    "engram_start": "i -",
+    "engram_has_attention": " i",
+    "engram_layer_limit": " l",
+    "engram_encode": "ppffllpppl l",
+    "engram_swiglu_encode": "pppfllpppl l",
+    "engram_dequantize": "pppllpi -",
+    "engram_linear": "ppffpplllipp -",
+    "engram_feed_forward": "ppffpppplllp -",
+    "engram_event_product": "ppllp -",
+    "engram_table": "pfpplllp -",
+    "engram_place": "ppplppllllppppl -",
+    "engram_hamming": "ppllp -",
 }
-ATTENTION: list[Any] = [
-    POINTER,
-    LONG,
-    LONG,
-    POINTER,
-    LONG,
-    LONG,
-    POINTER,
-    LONG,
-    POINTER,
-    LONG,
-    POINTER,
-    POINTER,
-]
-ATTENTION += [LONG] * 8 + [POINTER]
+"""Arguments and result of each function: pointer, 64-bit and plain integer, float, nothing."""
+ATTENTION = "pllpllplplppllllllllp -"
 
 
 class BuildError(Exception):
@@ -61,14 +51,17 @@ class NativeLibrary:
             self.functions = ctypes.CDLL(str(path))
         except OSError as error:
             raise BuildError(f"the compiled kernels cannot be loaded: {error}") from error
-        for name, (arguments, result) in SIGNATURES.items():
-            function = getattr(self.functions, name)
-            function.argtypes, function.restype = arguments, result
+        for name, signature in SIGNATURES.items():
+            self._declare(name, signature)
         self.has_attention = bool(self.functions.engram_has_attention())
         if self.has_attention:
-            self.functions.engram_window_attention.argtypes = ATTENTION
-            self.functions.engram_window_attention.restype = None
+            self._declare("engram_window_attention", ATTENTION)
+        self.layer_limit = int(self.functions.engram_layer_limit())
         self.functions.engram_start(threads)
+
+    def _declare(self, name: str, signature: str) -> None:
+        function, (arguments, result) = getattr(self.functions, name), signature.split(" ")
+        function.argtypes, function.restype = [KINDS[kind] for kind in arguments], KINDS[result]
 
 
 @cache
@@ -119,7 +112,8 @@ def _identity(compiler: str) -> str:
     instruction set).
     """
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + version + _processor().encode())
+    sources = b"".join(path.read_bytes() for path in [SOURCE, *sorted(SOURCE.parent.glob("*.h"))])
+    digest = hashlib.sha256(sources + " ".join(FLAGS).encode() + version + _processor().encode())
     return digest.hexdigest()[:16]
 
 

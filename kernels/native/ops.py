@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from kernels.native.layers import NativeLayers
 from kernels.native.library import NativeLibrary
 from kernels.ops import TorchOps
 from kernels.spike.cpu import Burst, Spikes, digits, pad_channels
@@ -19,6 +20,7 @@ class NativeOps(TorchOps):
     def __init__(self, library: NativeLibrary) -> None:
         self._library = library
         self._call = library.functions
+        self.layers = NativeLayers.of(library)
         self.name = "compiled" + (" AVX-512 BF16" if library.has_attention else "")
 
     def norm_encode(self, x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
@@ -85,6 +87,28 @@ class NativeOps(TorchOps):
             heads, k.shape[0], length, k.shape[1], dim, left, position, out.data_ptr(),
         )  # fmt: skip
         return out
+
+    def place(
+        self, q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, rotated: Tensor,
+        values: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """See `Ops`."""
+        heads, length, dim = q.shape
+        row = q.stride(1)
+        joined = all(x.stride() == (dim, row, 1) and x.dtype == torch.float32 for x in (q, k, v))
+        head = keys.stride(0)
+        cached = all(
+            x.stride() == (head, dim, 1) and x.dtype == torch.bfloat16 for x in (keys, rotated, values)
+        )
+        if not joined or not cached:
+            return super().place(q, k, v, cos, sin, keys, rotated, values)
+        cos, sin = cos.contiguous(), sin.contiguous()
+        out = torch.empty(length, heads, dim)
+        self._call.engram_place(
+            q.data_ptr(), k.data_ptr(), v.data_ptr(), row, cos.data_ptr(), sin.data_ptr(), length, heads,
+            k.shape[0], dim, out.data_ptr(), keys.data_ptr(), rotated.data_ptr(), values.data_ptr(), head,
+        )  # fmt: skip
+        return out.transpose(0, 1)
 
     def _encode(self, x: Tensor, weight: Tensor | None, eps: float, k: float) -> Spikes:
         x = x.float().contiguous()
