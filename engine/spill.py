@@ -191,9 +191,9 @@ class SpillPool:
 
     def _refused(self, error: OSError) -> StateError:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "Free disk space, or name" if full else "Name"
+        hint, why = "Free disk space, or name" if full else "Name", error.strerror or error
         return StateError(
-            f"the model's growing memory cannot be written to {self.settings.folder}: {error.strerror or error}",
+            f"the model's growing memory cannot be written to {self.settings.folder}: {why}",
             f"{hint} a folder on a disk with room in ENGRAM_SPILL_DIR. Saved states are whole.",
             "disk_full" if full else "spill_refused",
         )
