@@ -114,7 +114,9 @@ class BlockMemory:
         whole = all(page.shape[2] == page.blocks * block for page in pages)
         expected = self.length // block if self.kind.topk is not None else 0
         if len(shapes) > 1 or len(kinds) > 1 or not whole or means.shape[1] < expected:
-            raise StateError("the saved keys and values do not fit this model", code="state_damaged")
+            raise StateError(
+                "the saved keys and values do not fit this model", "Read the archive again.", "state_damaged"
+            )
         self.pages = [self._pool.adopt(page) for page in pages]
         device = self._open.device
         self._open = opened.to(device, copy=True)

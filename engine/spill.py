@@ -17,9 +17,9 @@ from engine.errors import StateError
 
 DEFAULT_LIMIT = 1 << 30
 PAGE_BYTES = 16 << 20
-DELETES_OPEN_FILES = os.name != "nt"
 OPEN_SHARE = 4
 """One in so many bytes of the limit is for the page that is being filled, but a block at least."""
+DELETES_OPEN_FILES = os.name != "nt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,9 @@ class SpillPool:
 
     def _refused(self, error: OSError) -> StateError:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "Free disk space, or name" if full else "Name"
+        hint, why = "Free disk space, or name" if full else "Name", error.strerror or error
         return StateError(
-            f"the model's growing memory cannot be written to {self.settings.folder}: {error.strerror}",
+            f"the model's growing memory cannot be written to {self.settings.folder}: {why}",
             f"{hint} a folder on a disk with room in ENGRAM_SPILL_DIR. Saved states are whole.",
             "disk_full" if full else "spill_refused",
         )
