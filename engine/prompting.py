@@ -15,14 +15,12 @@ def build_prompt(tokenizer: Tokenizer, question: str, evidence: Sequence[Evidenc
     """Token ids of the chat prompt, at most `budget` long if the passages can be cut to fit (last ones
     first).
 
-    Passages and question are encoded as plain text: no control token can come out of a document.
+    The chat form is the checkpoint's own. Passages and question are encoded as plain text: no control token
+    can come out of a document.
     """
 
-    def special(text: str) -> list[int]:
-        return tokenizer.encode(text, allow_special=True)
-
-    head = special(f"<|im_start|>system\n{INSTRUCTION}<|im_end|>\n<|im_start|>user\n")
-    tail = [*tokenizer.encode(f"\nQuestion: {question}"), *special("<|im_end|>\n<|im_start|>assistant\n")]
+    head, end = tokenizer.chat_frame(INSTRUCTION)
+    tail = [*tokenizer.encode(f"\nQuestion: {question}"), *end]
     room = max(0, budget - len(head) - len(tail))
     body: list[int] = []
     for number, item in enumerate(evidence, start=1):

@@ -1,5 +1,6 @@
 """The spikes that a text fires, layer by layer: for display, statistics and neuromorphic export."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,8 @@ from torch import Tensor
 from engine.coding import Coder, Linear
 from engine.engine import Engine
 from engine.errors import ModelError
-from engine.stepping import CHUNK
+from engine.steps import Steps
+from engine.window_cache import SEGMENT
 from kernels.spike import Spikes
 
 ATTENTION_IN, ATTENTION_OUT = "attention input", "attention output"
@@ -37,27 +39,23 @@ def record_spikes(engine: Engine, ids: Sequence[int]) -> list[Recorded]:
     """
     if not engine.spiking:
         raise ModelError("this model's activations are not spike-coded", "Choose a spiking model.")
-    if len(ids) > CHUNK:
-        raise ValueError(f"at most {CHUNK} tokens can be recorded at once, not {len(ids)}")
-    recorders: list[_Recorder] = []
-
-    def wrap(coder: Coder) -> Coder:
-        recorders.append(_Recorder(coder))
-        return recorders[0]
-
-    with engine.decoder.coded_by(wrap):
+    if len(ids) > SEGMENT:
+        raise ValueError(f"at most {SEGMENT} tokens can be recorded at once, not {len(ids)}")
+    found: list[Recorded] = []
+    layers = itertools.count()
+    with engine.decoder.coded_by(lambda coder: _Recorder(coder, next(layers), found)):
         engine.hidden(ids)
-    return recorders[0].found
+    return found
 
 
-class _Recorder:
-    """A coder that keeps what another one makes."""
+class _Recorder(Steps):
+    """The coder of a layer that keeps what another one makes in `found`, operation by operation."""
 
-    def __init__(self, inner: Coder) -> None:
+    def __init__(self, inner: Coder, layer: int, found: list[Recorded]) -> None:
         self.inner = inner
         self.ops = inner.ops
         self.true_positions = inner.true_positions
-        self.found: list[Recorded] = []
+        self._layer, self._found = layer, found
         self._norms = 0
         self._held: dict[int, tuple[Any, Recorded]] = {}
 
@@ -87,9 +85,8 @@ class _Recorder:
 
     def _keep(self, coded: Any, site: str) -> Any:
         if isinstance(coded, Spikes):
-            layer = (self._norms - 1) // 2
-            kept = Recorded(layer, site, coded.counts().cpu(), coded.vth.flatten().float().cpu())
-            self.found.append(kept)
+            kept = Recorded(self._layer, site, coded.counts().cpu(), coded.vth.flatten().float().cpu())
+            self._found.append(kept)
             self._held[id(coded)] = coded, kept  # held, so that the id is not used again
         return coded
 

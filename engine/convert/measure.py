@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from engine.coding import SpikeTally
 from engine.convert.progress import Progress
 from engine.decoder import Decoder
-from engine.stepping import CHUNK, aligned_chunks
+from engine.stepping import aligned_chunks
 from kernels.spike import Spikes
 
 WINDOW_BITS = 3
@@ -44,7 +44,7 @@ def perplexity(decoder: Decoder, texts: list[list[int]], label: str) -> float:
     for ids in texts:
         state, start = decoder.new_state(""), 0
         with torch.inference_mode():
-            for chunk in aligned_chunks(ids[:-1], 0, CHUNK):
+            for chunk in aligned_chunks(ids[:-1], 0):
                 hidden = decoder.forward(torch.tensor(chunk), state)
                 assert hidden is not None
                 targets = torch.tensor(ids[start + 1 : start + 1 + len(chunk)])
