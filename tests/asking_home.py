@@ -49,7 +49,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *texts: str, quote: Quote | Non
         )
 
     def _quotes(evidence: Any) -> tuple[Quote, ...]:
-        item = evidence[0][0]
+        item = evidence[0].evidence
         return (Quote(1, item.id, 4, 30, item.text[4:30], True, 0.8),)
 
     monkeypatch.setattr(engine_answering, "answer", answer)

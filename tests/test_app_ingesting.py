@@ -234,7 +234,7 @@ def test_a_worker_parses_in_a_lane_of_its_own(services: Services, archive: Archi
     library.add_upload(services, archive, "a.txt", io.BytesIO(b"Some text."))
     worker = Worker(services)
     assert not worker._step(without=PARSING)
-    lane = threading.Thread(target=worker._parse)
+    lane = threading.Thread(target=worker._work_on, args=(("ingest",), 0.1))
     lane.start()
     deadline = time.monotonic() + 60
     while by_name(services, archive)["a.txt"].status != "parsed" and time.monotonic() < deadline:
