@@ -17,19 +17,20 @@ constexpr int kTile = 6;    // query rows worked on together
 constexpr int kGroup = 16;  // keys in one vector
 constexpr int64_t kFew = 4;  // queries up to which packing does not pay
 
+// e^x for x <= 0, to 3e-06 of itself: it is rounded to 2^-9 next.
 inline __m512 exp512(__m512 x) {
+  const __m512 log2e = _mm512_set1_ps(1.44269504f), magic = _mm512_set1_ps(12582912.0f);
   x = _mm512_max_ps(x, _mm512_set1_ps(-87.0f));
-  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-  r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-  p = _mm512_add_ps(_mm512_fmadd_ps(_mm512_mul_ps(p, r), r, r), _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
+  // Adding 1.5 * 2^23 leaves the rounded exponent in the lowest bits of the sum.
+  const __m512 sum = _mm512_fmadd_ps(x, log2e, magic);
+  const __m512 f = _mm512_fmsub_ps(x, log2e, _mm512_sub_ps(sum, magic));
+  __m512 p = _mm512_set1_ps(9.666368515e-03f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.592197584e-02f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.402234904e-01f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.931210452e-01f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.000000000e+00f));
+  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(sum), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
 }
 
 // Keys [n, d] -> [n / 16][d / 2][16][2]; values [n, d] -> [n / 2][d][2]; rows past n are zero.
@@ -46,43 +47,62 @@ inline void pack_values(const bf16* v, int64_t n, int64_t d, int64_t pair, bf16*
     for (int64_t h = 0; h < 2; ++h) *out++ = 2 * pair + h < n ? v[(2 * pair + h) * d + i] : 0;
 }
 
+// sum += a times b, by pairs. As an instruction: GCC 12 keeps copies of the intrinsic's operands and spills.
+inline void multiply_add(__m512& sum, __m512i a, __m512i b) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+
 template <int GROUPS>
-inline void scores_tile(const bf16* const* q, const bf16* packed, int64_t d, float* out, int64_t stride) {
+[[gnu::noinline]] inline void scores_tile(const bf16* const* q, const bf16* packed, int64_t d, float* out, int64_t stride) {
   __m512 acc[kTile][GROUPS];
-  for (auto& row : acc)
-    for (auto& a : row) a = _mm512_setzero_ps();
+  ENGRAM_UNROLL
+  for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
+    for (int g = 0; g < GROUPS; ++g) acc[r][g] = _mm512_setzero_ps();
   const int64_t pairs = d / 2;
   for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh keys[GROUPS];
-    for (int g = 0; g < GROUPS; ++g) keys[g] = (__m512bh)_mm512_loadu_si512(packed + (g * pairs + p) * 2 * kGroup);
+    __m512i keys[GROUPS];
+    ENGRAM_UNROLL
+    for (int g = 0; g < GROUPS; ++g) keys[g] = _mm512_loadu_si512(packed + (g * pairs + p) * 2 * kGroup);
+    ENGRAM_UNROLL
     for (int r = 0; r < kTile; ++r) {
       int32_t two;
       std::memcpy(&two, q[r] + 2 * p, 4);
-      const __m512bh query = (__m512bh)_mm512_set1_epi32(two);
-      for (int g = 0; g < GROUPS; ++g) acc[r][g] = _mm512_dpbf16_ps(acc[r][g], query, keys[g]);
+      const __m512i query = _mm512_set1_epi32(two);
+      ENGRAM_UNROLL
+      for (int g = 0; g < GROUPS; ++g) multiply_add(acc[r][g], query, keys[g]);
     }
   }
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int g = 0; g < GROUPS; ++g) _mm512_storeu_ps(out + r * stride + g * kGroup, acc[r][g]);
 }
 
 // out [kTile][d], channels c to c + 16 LANES, += weights [kTile][2 pairs] x values [pairs][d][2].
 template <int LANES>
-inline void mix_lanes(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
+[[gnu::noinline]] inline void mix_lanes(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
   __m512 acc[kTile][LANES];
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_loadu_ps(out + r * d + i * 16);
   for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh v[LANES];
-    for (int i = 0; i < LANES; ++i) v[i] = (__m512bh)_mm512_loadu_si512(values + p * d * 2 + i * 32);
+    __m512i v[LANES];
+    ENGRAM_UNROLL
+    for (int i = 0; i < LANES; ++i) v[i] = _mm512_loadu_si512(values + p * d * 2 + i * 32);
+    ENGRAM_UNROLL
     for (int r = 0; r < kTile; ++r) {
       int32_t two;
       std::memcpy(&two, weights + r * stride + 2 * p, 4);
-      const __m512bh w = (__m512bh)_mm512_set1_epi32(two);
-      for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_dpbf16_ps(acc[r][i], w, v[i]);
+      const __m512i w = _mm512_set1_epi32(two);
+      ENGRAM_UNROLL
+      for (int i = 0; i < LANES; ++i) multiply_add(acc[r][i], w, v[i]);
     }
   }
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int i = 0; i < LANES; ++i) _mm512_storeu_ps(out + r * d + i * 16, acc[r][i]);
 }
 
@@ -96,14 +116,20 @@ inline void mix_tile(const bf16* weights, int64_t stride, const bf16* values, in
 inline float exponentials(const float* s, int64_t first, int64_t last, int64_t width, float top, bf16* w) {
   __m512 total = _mm512_setzero_ps();
   const __m512 highest = _mm512_set1_ps(top);
-  for (int64_t c = 0; c < width; c += 16) {
-    const int64_t low = std::clamp<int64_t>(first - c, 0, 16), high = std::clamp<int64_t>(last - c, 0, 16);
-    const __mmask16 seen = __mmask16((1u << high) - 1) & __mmask16(~((1u << low) - 1));
+  const auto sixteen = [&](int64_t c, __mmask16 seen) {
     const __m512 e = _mm512_maskz_mov_ps(seen, exp512(_mm512_sub_ps(_mm512_loadu_ps(s + c), highest)));
-    const __m256bh rounded = _mm512_cvtneps_pbh(e);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(w + c), (__m256i)rounded);
+    const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(e);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(w + c), rounded);
     // The sum is of what is multiplied: the rounded weights.
-    total = _mm512_add_ps(total, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)rounded), 16)));
+    total = _mm512_add_ps(total, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16)));
+  };
+  for (int64_t c = 0; c < width; c += 16) {
+    if (c >= first && c + 16 <= last) {
+      sixteen(c, 0xffff);
+    } else {
+      const int64_t low = std::clamp<int64_t>(first - c, 0, 16), high = std::clamp<int64_t>(last - c, 0, 16);
+      sixteen(c, __mmask16((1u << high) - 1) & __mmask16(~((1u << low) - 1)));
+    }
   }
   return _mm512_reduce_add_ps(total);
 }

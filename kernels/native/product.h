@@ -67,7 +67,9 @@ inline void interleave(const int8_t* a, const int8_t* b, const int8_t* c, const 
 
 // Vector v, lane l, place p of an interleaved unit is output 16 l + 4 v + p.
 inline void store_unit(const __m512i* sums, int32_t* out) {
+  ENGRAM_UNROLL
   for (int v = 0; v < 4; ++v)
+    ENGRAM_UNROLL
     for (int l = 0; l < 4; ++l) {
       const __m128i four = l == 0   ? _mm512_extracti32x4_epi32(sums[v], 0)
                            : l == 1 ? _mm512_extracti32x4_epi32(sums[v], 1)
@@ -82,33 +84,45 @@ constexpr int64_t kAhead = 16;  // events whose weights are asked for in advance
 template <int UNITS>
 inline void event_units(const Events& events, const int8_t* w, int64_t n, int32_t* out) {
   __m512i sums[UNITS][4];
-  for (auto& unit : sums)
-    for (auto& s : unit) s = _mm512_setzero_si512();
+  ENGRAM_UNROLL
+  for (int u = 0; u < UNITS; ++u)
+    ENGRAM_UNROLL
+    for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_setzero_si512();
   const int64_t total = int64_t(events.channel.size());
   const int32_t* channel = events.channel.data();
   for (int64_t i = 0; i < total; i += 4) {
     if (i == events.positive)
-      for (auto& unit : sums)
-        for (auto& s : unit) s = _mm512_sub_epi32(_mm512_setzero_si512(), s);
+      ENGRAM_UNROLL
+      for (int u = 0; u < UNITS; ++u)
+        ENGRAM_UNROLL
+        for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]);
     int32_t four;
     std::memcpy(&four, events.count.data() + i, 4);
     const __m512i counts = _mm512_set1_epi32(four);
     const int8_t* row[4];
+    ENGRAM_UNROLL
     for (int j = 0; j < 4; ++j) row[j] = w + channel[i + j] * n;
     if (i + kAhead < total)
+      ENGRAM_UNROLL
       for (int j = 0; j < 4; ++j)
+        ENGRAM_UNROLL
         for (int u = 0; u < UNITS; ++u)
           _mm_prefetch(reinterpret_cast<const char*>(w + channel[i + kAhead + j] * n + u * kUnit), _MM_HINT_T0);
+    ENGRAM_UNROLL
     for (int u = 0; u < UNITS; ++u) {
       __m512i weights[4];
       interleave(row[0] + u * kUnit, row[1] + u * kUnit, row[2] + u * kUnit, row[3] + u * kUnit, weights);
+      ENGRAM_UNROLL
       for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_dpbusd_epi32(sums[u][v], counts, weights[v]);
     }
   }
   // Positive counts come first and were negated with the first negative one, so that one set of sums does.
   const bool negated = events.positive < total;
+  ENGRAM_UNROLL
   for (int u = 0; u < UNITS; ++u) {
-    for (auto& s : sums[u]) s = negated ? _mm512_sub_epi32(_mm512_setzero_si512(), s) : s;
+    ENGRAM_UNROLL
+    for (int v = 0; v < 4; ++v)
+      sums[u][v] = negated ? _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]) : sums[u][v];
     store_unit(sums[u], out + u * kUnit);
   }
 }
