@@ -13,6 +13,7 @@ from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
 from engine.window_cache import Rotary, WindowCache
 from kernels.gla import gla_chunked
+from kernels.ops import Ops
 from kernels.window import Sinks
 
 HEAD_K = 32.0
@@ -39,6 +40,11 @@ class Decoder:
         )
         self.cache_dtype = cache_dtype
         self.rotary = Rotary(config.head_dim, config.rope_theta)
+
+    @property
+    def ops(self) -> Ops:
+        """The operations it computes with."""
+        return self._coder.ops
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing."""
