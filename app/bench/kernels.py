@@ -47,13 +47,15 @@ def event_driven(plan: Plan) -> Iterator[Measured]:
         return
     copies = 2 if plan.quick else 30
     pair = probes.one_token(layers, probes.layer_shapes(plan.engine.config), copies)
-    event, wins = {}, []
+    event: dict[float, float] = {}
+    break_even: float | None = None
     for share in SILENT:
         skipping, whole = pair(share)
         found = in_turn(plan.runs, {"event": skipping, "dense": whole})
         event[share] = statistics.median(found["event"])
         speedup = ratio(found["dense"], found["event"])
-        wins += [share] if speedup >= 1 else []
+        # From there on it never loses.
+        break_even = (share if break_even is None else break_even) if speedup >= 1 else None
         values = {
             "ms_per_token": 1000 * event[share],
             "dense_ms_per_token": 1000 * statistics.median(found["dense"]),
@@ -62,8 +64,9 @@ def event_driven(plan: Plan) -> Iterator[Measured]:
         }
         settings = {"kernel": "event-driven product", "silent_share": share, "layers": copies}
         yield Measured(settings, _rounded(values))
-    values = {"break_even_silent_share": min(wins, default=None)}
-    yield Measured({"kernel": "event-driven product", "layers": copies}, values)
+    yield Measured(
+        {"kernel": "event-driven product", "layers": copies}, {"break_even_silent_share": break_even}
+    )
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
