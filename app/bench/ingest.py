@@ -7,6 +7,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from pypdf import PdfReader, PdfWriter
@@ -31,7 +32,7 @@ def measure(plan: Plan) -> Iterator[Measured]:
         tokens = len(plan.tokenizer.encode(text)) / pages
         ids = plan.tokenizer.encode(text)[: 256 if plan.quick else 8192]
         reading = len(ids) / seconds(lambda: read(plan.engine, ids))
-        found = in_turn(plan.runs, {str(n): lambda n=n: parse_all(paths, n) for n in workers})
+        found = in_turn(plan.runs, {str(n): partial(parse_all, paths, n) for n in workers})
     for name, times in found.items():
         speed = pages * files / statistics.median(times)
         values = {

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 import psutil
@@ -28,7 +29,7 @@ def measure(plan: Plan) -> Iterator[Measured]:
     lengths = (64, 256) if plan.quick else LENGTHS
     ids = list(text_ids(plan.tokenizer, max(lengths)))
     for length in lengths:
-        found = in_turn(plan.runs, {"": lambda length=length: read(engine, ids[:length])})[""]
+        found = in_turn(plan.runs, {"": partial(read, engine, ids[:length])})[""]
         speeds = [length / s for s in found]
         values = {
             "tokens_per_s": round(statistics.median(speeds), 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -25,9 +26,7 @@ def measure(plan: Plan) -> Iterator[Measured]:
     for count in (500, 2000) if plan.quick else (20_000, 500_000):
         codes = draw.integers(0, 256, (count, CODE_BYTES), np.uint8)
         query = draw.integers(0, 256, CODE_BYTES, np.uint8).tobytes()
-        found = in_turn(
-            max(plan.runs, 5), {"": lambda codes=codes, query=query: search_codes(codes, query, TOP)}
-        )
+        found = in_turn(max(plan.runs, 5), {"": partial(search_codes, codes, query, TOP)})
         times = [1000 * s for s in found[""]]
         values = {
             "search_ms": round(statistics.median(times), 3),
