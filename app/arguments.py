@@ -59,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
     _ask(add("ask", "Ask an archive a question, or a file of questions."))
     _matrix(add("matrix", "Put questions to every document of an archive and write the table."))
     _export(add("export", "Write an archive's findings to a file."))
+    _bench(
+        add("bench", "Measure this machine: reading, first token, decoding, recall, kernels or ingestion.")
+    )
     return parser
 
 
@@ -238,3 +241,22 @@ def _export(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="only this one; may be repeated",
     )
+
+
+BENCHES = ("reading", "ttft", "decode", "recall", "kernels", "ingest")
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bench", metavar="WHAT", choices=BENCHES, help=", ".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it work, not how fast it is")
+    parser.add_argument("--runs", type=_count, default=3, help="runs of each figure; default 3")
+    parser.add_argument(
+        "--tokens", type=_count, default=0, help="reading, ttft: also read this many tokens in one go"
+    )
+    parser.add_argument("--out", metavar="FILE", help="file to append to; default: HOME/bench/WHAT.jsonl")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+    return int(text)

@@ -18,6 +18,7 @@ from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
 from engine.weights import Gates, LayerWeights, ModelWeights
 from engine.window_cache import SEGMENT, Rotary, WindowCache
+from kernels.ops import Ops
 from kernels.window import Sinks
 
 HEAD_K = 32.0
@@ -59,6 +60,11 @@ class Decoder:
             yield
         finally:
             self._coders = own
+
+    @property
+    def ops(self) -> Ops:
+        """The operations it computes with."""
+        return self._coders[0].ops
 
     def new_state(self, fingerprint: str) -> ContextState:
         """A state that has read nothing (the learned sinks, where the model has them, left their trace)."""

@@ -46,7 +46,7 @@ class Engine:
         self.device = str(placement.device)
         self.last_run: RunStats | None = None
         self._tally = SpikeTally()
-        self._placement = placement
+        self.placement = placement
         coder: Coder = DenseCoder(dtype, placement.ops)
         if spiking and config.spike is not None:
             kind = W8ASpikeCoder if config.spike.w8aspike else SpikeCoder
@@ -96,7 +96,7 @@ class Engine:
         """What computes, for people."""
         kind = str(self.decoder.cache_dtype).removeprefix("torch.")
         path = "INT8 spike counts" if self.spiking else f"dense {kind}"
-        return f"{path}, {self._placement.describe()}"
+        return f"{path}, {self.placement.describe()}"
 
     @property
     def nbytes(self) -> int:
@@ -238,7 +238,7 @@ class Engine:
         return tensor.to(self.decoder.device)
 
     def _chunks(self, ids: Iterable[int], position: int, size: int | None = None) -> Iterator[list[int]]:
-        return aligned_chunks(ids, position, size, self._placement.segment)
+        return aligned_chunks(ids, position, size, self.placement.segment)
 
     def _stops(self, stop_ids: Iterable[int] | None) -> frozenset[int]:
         if stop_ids is not None:

@@ -1,4 +1,4 @@
-"""XOR and popcount over 64-bit words."""
+"""XOR and popcount over 64-bit words: compiled where the library is loaded, in NumPy otherwise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ def hamming_distances(codes: NDArray[np.uint8], query: NDArray[np.uint8]) -> NDA
         raise ValueError(
             f"codes [N, B] and query [B] must agree with B a multiple of 8: {codes.shape}, {query.shape}"
         )
-    words = np.ascontiguousarray(codes).view(np.uint64)
-    different = np.bitwise_xor(words, np.ascontiguousarray(query).view(np.uint64)[None, :])
+    from kernels.native.library import loaded  # brings torch along, which packing codes does not need
+
+    codes, query = np.ascontiguousarray(codes), np.ascontiguousarray(query)
+    library = loaded()
+    if library is not None and codes.dtype == query.dtype == np.uint8:
+        out = np.empty(len(codes), np.int32)
+        library.functions.engram_hamming(
+            codes.ctypes.data, query.ctypes.data, len(codes), codes.shape[1] // 8, out.ctypes.data
+        )
+        return out
+    different = np.bitwise_xor(codes.view(np.uint64), query.view(np.uint64)[None, :])
     return np.bitwise_count(different).sum(axis=1, dtype=np.int32)

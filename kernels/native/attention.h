@@ -3,34 +3,14 @@
 
 #include <vector>
 
-#include "floats.h"
-#include "pool.h"
+#include "attention_few.h"
 
-#if defined(__AVX512BF16__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
-#include <immintrin.h>
-#define ENGRAM_ATTENTION 1
+#if defined(ENGRAM_ATTENTION)
 
 namespace engram {
 
-constexpr float kLowest = -3.0e38f;
 constexpr int kTile = 6;    // query rows worked on together
 constexpr int kGroup = 16;  // keys in one vector
-constexpr int64_t kFew = 4;  // queries up to which packing does not pay
-
-inline __m512 exp512(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-87.0f));
-  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
-  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-  r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-  __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-  p = _mm512_add_ps(_mm512_fmadd_ps(_mm512_mul_ps(p, r), r, r), _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, n);
-}
 
 // Keys [n, d] -> [n / 16][d / 2][16][2]; values [n, d] -> [n / 2][d][2]; rows past n are zero.
 inline void pack_keys(const bf16* k, int64_t n, int64_t d, int64_t group, bf16* out) {
@@ -47,42 +27,56 @@ inline void pack_values(const bf16* v, int64_t n, int64_t d, int64_t pair, bf16*
 }
 
 template <int GROUPS>
-inline void scores_tile(const bf16* const* q, const bf16* packed, int64_t d, float* out, int64_t stride) {
+[[gnu::noinline]] inline void scores_tile(const bf16* const* q, const bf16* packed, int64_t d, float* out, int64_t stride) {
   __m512 acc[kTile][GROUPS];
-  for (auto& row : acc)
-    for (auto& a : row) a = _mm512_setzero_ps();
+  ENGRAM_UNROLL
+  for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
+    for (int g = 0; g < GROUPS; ++g) acc[r][g] = _mm512_setzero_ps();
   const int64_t pairs = d / 2;
   for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh keys[GROUPS];
-    for (int g = 0; g < GROUPS; ++g) keys[g] = (__m512bh)_mm512_loadu_si512(packed + (g * pairs + p) * 2 * kGroup);
+    __m512i keys[GROUPS];
+    ENGRAM_UNROLL
+    for (int g = 0; g < GROUPS; ++g) keys[g] = _mm512_loadu_si512(packed + (g * pairs + p) * 2 * kGroup);
+    ENGRAM_UNROLL
     for (int r = 0; r < kTile; ++r) {
       int32_t two;
       std::memcpy(&two, q[r] + 2 * p, 4);
-      const __m512bh query = (__m512bh)_mm512_set1_epi32(two);
-      for (int g = 0; g < GROUPS; ++g) acc[r][g] = _mm512_dpbf16_ps(acc[r][g], query, keys[g]);
+      const __m512i query = _mm512_set1_epi32(two);
+      ENGRAM_UNROLL
+      for (int g = 0; g < GROUPS; ++g) multiply_add(acc[r][g], query, keys[g]);
     }
   }
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int g = 0; g < GROUPS; ++g) _mm512_storeu_ps(out + r * stride + g * kGroup, acc[r][g]);
 }
 
 // out [kTile][d], channels c to c + 16 LANES, += weights [kTile][2 pairs] x values [pairs][d][2].
 template <int LANES>
-inline void mix_lanes(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
+[[gnu::noinline]] inline void mix_lanes(const bf16* weights, int64_t stride, const bf16* values, int64_t pairs, int64_t d, float* out) {
   __m512 acc[kTile][LANES];
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_loadu_ps(out + r * d + i * 16);
   for (int64_t p = 0; p < pairs; ++p) {
-    __m512bh v[LANES];
-    for (int i = 0; i < LANES; ++i) v[i] = (__m512bh)_mm512_loadu_si512(values + p * d * 2 + i * 32);
+    __m512i v[LANES];
+    ENGRAM_UNROLL
+    for (int i = 0; i < LANES; ++i) v[i] = _mm512_loadu_si512(values + p * d * 2 + i * 32);
+    ENGRAM_UNROLL
     for (int r = 0; r < kTile; ++r) {
       int32_t two;
       std::memcpy(&two, weights + r * stride + 2 * p, 4);
-      const __m512bh w = (__m512bh)_mm512_set1_epi32(two);
-      for (int i = 0; i < LANES; ++i) acc[r][i] = _mm512_dpbf16_ps(acc[r][i], w, v[i]);
+      const __m512i w = _mm512_set1_epi32(two);
+      ENGRAM_UNROLL
+      for (int i = 0; i < LANES; ++i) multiply_add(acc[r][i], w, v[i]);
     }
   }
+  ENGRAM_UNROLL
   for (int r = 0; r < kTile; ++r)
+    ENGRAM_UNROLL
     for (int i = 0; i < LANES; ++i) _mm512_storeu_ps(out + r * d + i * 16, acc[r][i]);
 }
 
@@ -91,66 +85,6 @@ inline void mix_tile(const bf16* weights, int64_t stride, const bf16* values, in
   for (; c + 64 <= d; c += 64) mix_lanes<4>(weights, stride, values + 2 * c, pairs, d, out + c);
   for (; c < d; c += 16) mix_lanes<1>(weights, stride, values + 2 * c, pairs, d, out + c);
 }
-
-// exp(s - top) of scores [first, last) as bf16 into w, zeros elsewhere in [0, width); returns their sum.
-inline float exponentials(const float* s, int64_t first, int64_t last, int64_t width, float top, bf16* w) {
-  __m512 total = _mm512_setzero_ps();
-  const __m512 highest = _mm512_set1_ps(top);
-  for (int64_t c = 0; c < width; c += 16) {
-    const int64_t low = std::clamp<int64_t>(first - c, 0, 16), high = std::clamp<int64_t>(last - c, 0, 16);
-    const __mmask16 seen = __mmask16((1u << high) - 1) & __mmask16(~((1u << low) - 1));
-    const __m512 e = _mm512_maskz_mov_ps(seen, exp512(_mm512_sub_ps(_mm512_loadu_ps(s + c), highest)));
-    const __m256bh rounded = _mm512_cvtneps_pbh(e);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(w + c), (__m256i)rounded);
-    // The sum is of what is multiplied: the rounded weights.
-    total = _mm512_add_ps(total, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)rounded), 16)));
-  }
-  return _mm512_reduce_add_ps(total);
-}
-
-inline float highest_of(const float* s, int64_t first, int64_t last) {
-  float top = kLowest;
-  for (int64_t i = first; i < last; ++i) top = std::max(top, s[i]);
-  return top;
-}
-
-// Few queries: keys and values are used where they lie, packing them would cost more than it saves.
-inline void attend_few(const float* q, int64_t q_head, int64_t q_row, const float* q_plain, int64_t plain_head,
-                int64_t plain_row, const bf16* k, int64_t k_head, const bf16* v, int64_t v_head, const bf16* sink_k,
-                const bf16* sink_v, int64_t amount, int64_t heads, int64_t kv, int64_t t, int64_t n, int64_t d,
-                int64_t left, int64_t position, float* out) {
-  const int64_t group = heads / kv;
-  const float scale = 1.0f / std::sqrt(float(d));
-  pool->run(heads * t, [&](int64_t piece) {
-    const int64_t h = piece / t, query = piece % t, head = h / group, own = query + n - t;
-    const int64_t first = left >= 0 ? std::max<int64_t>(0, own - left) : 0;
-    const int64_t behind = amount > 0 && left >= 0 ? std::clamp<int64_t>(position + query - left, 0, amount) : 0;
-    std::vector<float> a(d), b(d), mixed(d), scores(own + 1 - first + behind);
-    for (int64_t i = 0; i < d; ++i) a[i] = from_bf16(to_bf16(q[h * q_head + query * q_row + i] * scale));
-    if (behind > 0)
-      for (int64_t i = 0; i < d; ++i) b[i] = from_bf16(to_bf16(q_plain[h * plain_head + query * plain_row + i] * scale));
-    const auto dot = [&](const float* x, const bf16* y) {
-      float total = 0.0f;
-      for (int64_t i = 0; i < d; ++i) total += x[i] * from_bf16(y[i]);
-      return total;
-    };
-    float top = kLowest;
-    for (int64_t i = 0; i < behind; ++i) scores[i] = dot(b.data(), sink_k + (head * amount + i) * d);
-    for (int64_t j = first; j <= own; ++j) scores[behind + j - first] = dot(a.data(), k + head * k_head + j * d);
-    for (const float s : scores) top = std::max(top, s);
-    float total = 0.0f;
-    const auto mix = [&](float score, const bf16* row) {
-      const float w = from_bf16(to_bf16(exponential(score - top)));
-      total += w;
-      for (int64_t i = 0; i < d; ++i) mixed[i] += w * from_bf16(row[i]);
-    };
-    for (int64_t i = 0; i < behind; ++i) mix(scores[i], sink_v + (head * amount + i) * d);
-    for (int64_t j = first; j <= own; ++j) mix(scores[behind + j - first], v + head * v_head + j * d);
-    float* target = out + (query * heads + h) * d;
-    for (int64_t i = 0; i < d; ++i) target[i] = mixed[i] / total;
-  });
-}
-
 
 // q, q_plain float32 [heads, t, d] (q rotated, q_plain not; strides in elements), k, v bf16 [kv, n, d], sinks bf16
 // [kv, amount <= 16, d] or null. Queries are the last t of the n keys; `position` is the first query's place in the

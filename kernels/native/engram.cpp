@@ -5,6 +5,7 @@
 #include "attention.h"
 #include "layer.h"
 #include "search.h"
+#include "table.h"
 
 using namespace engram;
 

@@ -6,6 +6,13 @@
 #include <cstdint>
 #include <cstring>
 
+// Before loops over vectors that must stay in registers: GCC unrolls others too late to keep their arrays there.
+#if defined(__clang__)
+#define ENGRAM_UNROLL _Pragma("unroll")
+#else
+#define ENGRAM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace engram {
 
 using bf16 = uint16_t;

@@ -9,7 +9,7 @@ namespace engram {
 
 constexpr int64_t kFewTokens = 2;   // up to here the weights of silent channels are skipped, one token at a time
 constexpr int64_t kTallied = 32;    // every 32nd token's spikes are counted
-constexpr int64_t kBlockRows = 24;  // tokens a thread takes through a layer together: their sums stay in its cache
+constexpr int64_t kBlockRows = 48;  // tokens a thread takes through a layer together: their sums stay in its cache
 
 // A linear layer's weights [k][n], scale [n].
 struct Weights {

@@ -64,12 +64,22 @@ class NativeLibrary:
         function.argtypes, function.restype = [KINDS[kind] for kind in arguments], KINDS[result]
 
 
+_loaded: list[NativeLibrary] = []
+
+
+def loaded() -> NativeLibrary | None:
+    """The library if this process has loaded it already."""
+    return _loaded[-1] if _loaded else None
+
+
 @cache
 def load(threads: int) -> NativeLibrary:
     """The library, compiled first if need be (some seconds, once per processor and version); BuildError if
     it cannot.
     """
-    return NativeLibrary(build(), threads)
+    library = NativeLibrary(build(), threads)
+    _loaded.append(library)
+    return library
 
 
 def build(folder: Path | None = None) -> Path:

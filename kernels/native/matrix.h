@@ -50,22 +50,38 @@ struct Packed {
   }
 };
 
-// sums of up to 6 rows (their counts raised by 128, padded to fours) for one panel, in the panel's order.
-inline void tile(const uint8_t* const* rows, const Packed& packed, int64_t panel, __m512i sums[kRowTile][4]) {
+// sums += counts times weights, by fours. As an instruction: GCC 12 keeps copies of the intrinsic's operands and spills.
+inline void multiply_add(__m512i& sums, __m512i counts, __m512i weights) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(counts), "v"(weights));
+}
+
+// Sums [6][64] of 6 rows (their counts raised by 128, padded to fours) for one panel. Inlined, GCC 12 spills again.
+[[gnu::noinline]] inline void tile(const uint8_t* const* rows, const Packed& packed, int64_t panel, int32_t* out) {
   const int32_t* start = packed.start.data() + panel * kUnit;
-  for (int r = 0; r < kRowTile; ++r)
-    for (int v = 0; v < 4; ++v) sums[r][v] = _mm512_loadu_si512(start + 16 * v);
   const int8_t* w = packed.panel(panel);
+  const uint8_t* from[kRowTile];
+  __m512i sums[kRowTile][4];
+  ENGRAM_UNROLL
+  for (int r = 0; r < kRowTile; ++r) {
+    from[r] = rows[r];
+    ENGRAM_UNROLL
+    for (int v = 0; v < 4; ++v) sums[r][v] = _mm512_loadu_si512(start + 16 * v);
+  }
   for (int64_t d = 0; d < packed.depth; ++d) {
     __m512i weights[4];
+    ENGRAM_UNROLL
     for (int v = 0; v < 4; ++v) weights[v] = _mm512_loadu_si512(w + (d * 4 + v) * kUnit);
+    ENGRAM_UNROLL
     for (int r = 0; r < kRowTile; ++r) {
       int32_t four;
-      std::memcpy(&four, rows[r] + 4 * d, 4);
+      std::memcpy(&four, from[r] + 4 * d, 4);
       const __m512i counts = _mm512_set1_epi32(four);
-      for (int v = 0; v < 4; ++v) sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], counts, weights[v]);
+      ENGRAM_UNROLL
+      for (int v = 0; v < 4; ++v) multiply_add(sums[r][v], counts, weights[v]);
     }
   }
+  ENGRAM_UNROLL
+  for (int r = 0; r < kRowTile; ++r) store_unit(sums[r], out + r * kUnit);
 }
 
 // Counts of a block of rows, raised by 128 for the product, and their bursts.
@@ -89,18 +105,10 @@ inline void block_product(const Block& block, int64_t rows, const Packed& packed
     for (int64_t first = 0; first < rows; first += kRowTile) {
       const uint8_t* from[kRowTile];
       for (int r = 0; r < kRowTile; ++r) from[r] = block.raised.data() + std::min(first + r, rows - 1) * block.stride;
-      __m512i found[kRowTile][4];
+      int32_t found[kRowTile * kUnit];
       tile(from, packed, panel, found);
-      for (int64_t r = 0; r < kRowTile && first + r < rows; ++r) {
-        int32_t* out = sums + (first + r) * n + panel * kUnit;
-        if (width == kUnit) {
-          store_unit(found[r], out);
-        } else {
-          int32_t whole[kUnit];
-          store_unit(found[r], whole);
-          std::copy(whole, whole + width, out);
-        }
-      }
+      for (int64_t r = 0; r < kRowTile && first + r < rows; ++r)
+        std::memcpy(sums + (first + r) * n + panel * kUnit, found + r * kUnit, width * sizeof(int32_t));
     }
   }
   for (int64_t r = 0; r < rows; ++r)

@@ -10,6 +10,7 @@ from kernels.spike.cpu import Burst, Spikes, digits, pad_channels
 from kernels.window.reference import Sinks
 
 MAX_SINKS = 16
+MANY = 1 << 30
 
 
 class NativeOps(TorchOps):
@@ -21,7 +22,8 @@ class NativeOps(TorchOps):
         self._library = library
         self._call = library.functions
         self.layers = NativeLayers.of(library)
-        self.name = "compiled" + (" AVX-512 BF16" if library.has_attention else "")
+        kinds = ["VNNI"] * (library.layer_limit > MANY) + ["BF16"] * library.has_attention
+        self.name = f"compiled AVX-512 {' '.join(kinds)}" if kinds else "compiled"
 
     def norm_encode(self, x: Tensor, weight: Tensor, eps: float, k: float) -> Spikes:
         """See `Ops`."""

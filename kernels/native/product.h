@@ -67,7 +67,9 @@ inline void interleave(const int8_t* a, const int8_t* b, const int8_t* c, const 
 
 // Vector v, lane l, place p of an interleaved unit is output 16 l + 4 v + p.
 inline void store_unit(const __m512i* sums, int32_t* out) {
+  ENGRAM_UNROLL
   for (int v = 0; v < 4; ++v)
+    ENGRAM_UNROLL
     for (int l = 0; l < 4; ++l) {
       const __m128i four = l == 0   ? _mm512_extracti32x4_epi32(sums[v], 0)
                            : l == 1 ? _mm512_extracti32x4_epi32(sums[v], 1)
@@ -82,33 +84,45 @@ constexpr int64_t kAhead = 16;  // events whose weights are asked for in advance
 template <int UNITS>
 inline void event_units(const Events& events, const int8_t* w, int64_t n, int32_t* out) {
   __m512i sums[UNITS][4];
-  for (auto& unit : sums)
-    for (auto& s : unit) s = _mm512_setzero_si512();
+  ENGRAM_UNROLL
+  for (int u = 0; u < UNITS; ++u)
+    ENGRAM_UNROLL
+    for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_setzero_si512();
   const int64_t total = int64_t(events.channel.size());
   const int32_t* channel = events.channel.data();
   for (int64_t i = 0; i < total; i += 4) {
     if (i == events.positive)
-      for (auto& unit : sums)
-        for (auto& s : unit) s = _mm512_sub_epi32(_mm512_setzero_si512(), s);
+      ENGRAM_UNROLL
+      for (int u = 0; u < UNITS; ++u)
+        ENGRAM_UNROLL
+        for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]);
     int32_t four;
     std::memcpy(&four, events.count.data() + i, 4);
     const __m512i counts = _mm512_set1_epi32(four);
     const int8_t* row[4];
+    ENGRAM_UNROLL
     for (int j = 0; j < 4; ++j) row[j] = w + channel[i + j] * n;
     if (i + kAhead < total)
+      ENGRAM_UNROLL
       for (int j = 0; j < 4; ++j)
+        ENGRAM_UNROLL
         for (int u = 0; u < UNITS; ++u)
           _mm_prefetch(reinterpret_cast<const char*>(w + channel[i + kAhead + j] * n + u * kUnit), _MM_HINT_T0);
+    ENGRAM_UNROLL
     for (int u = 0; u < UNITS; ++u) {
       __m512i weights[4];
       interleave(row[0] + u * kUnit, row[1] + u * kUnit, row[2] + u * kUnit, row[3] + u * kUnit, weights);
+      ENGRAM_UNROLL
       for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_dpbusd_epi32(sums[u][v], counts, weights[v]);
     }
   }
   // Positive counts come first and were negated with the first negative one, so that one set of sums does.
   const bool negated = events.positive < total;
+  ENGRAM_UNROLL
   for (int u = 0; u < UNITS; ++u) {
-    for (auto& s : sums[u]) s = negated ? _mm512_sub_epi32(_mm512_setzero_si512(), s) : s;
+    ENGRAM_UNROLL
+    for (int v = 0; v < 4; ++v)
+      sums[u][v] = negated ? _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]) : sums[u][v];
     store_unit(sums[u], out + u * kUnit);
   }
 }
@@ -188,55 +202,6 @@ inline void event_product(const int8_t* low, const std::vector<Burst>& bursts, c
     const int64_t first = units * piece / pieces * kUnit, last = std::min(n, units * (piece + 1) / pieces * kUnit);
     event_range(events, w, n, first, last, sums);
     add_bursts(bursts.data(), bursts.data() + bursts.size(), w, n, first, last, sums);
-  });
-}
-
-#if defined(ENGRAM_VNNI)
-
-// One output's dot products with TOKENS tokens' counts, raised by 128 and padded to 64 (`stride` from token to token).
-template <int TOKENS>
-inline void row_dots(const int8_t* w, const uint8_t* raised, int64_t stride, int64_t k, int64_t n, int32_t* sums) {
-  __m512i plus[TOKENS], minus = _mm512_setzero_si512();
-  for (auto& p : plus) p = _mm512_setzero_si512();
-  const __m512i raise = _mm512_set1_epi8(-128);
-  for (int64_t i = 0; i < k; i += 64) {
-    const __mmask64 there = k - i >= 64 ? ~__mmask64(0) : (__mmask64(1) << (k - i)) - 1;
-    const __m512i weights = _mm512_maskz_loadu_epi8(there, w + i);
-    minus = _mm512_dpbusd_epi32(minus, raise, weights);
-    for (int j = 0; j < TOKENS; ++j)
-      plus[j] = _mm512_dpbusd_epi32(plus[j], _mm512_loadu_si512(raised + j * stride + i), weights);
-  }
-  for (int j = 0; j < TOKENS; ++j) sums[j * n] = _mm512_reduce_add_epi32(_mm512_sub_epi32(plus[j], minus));
-}
-
-#endif
-
-// sums [t][n] of counts `low` [t][k] and their bursts with weights by output, [n][k]: for a table whose rows are also
-// looked up, and which is read whole anyway.
-inline void rows_product(const int8_t* low, const std::vector<Burst>& bursts, const int8_t* w, int64_t t, int64_t k,
-                         int64_t n, int32_t* sums) {
-  constexpr int64_t kOutputs = 512;  // outputs a piece of work holds
-#if defined(ENGRAM_VNNI)
-  const int64_t stride = (k + 63) / 64 * 64;
-  std::vector<uint8_t> raised(t * stride);
-  for (int64_t token = 0; token < t; ++token)
-    for (int64_t i = 0; i < k; ++i) raised[token * stride + i] = uint8_t(low[token * k + i]) ^ 0x80;
-#endif
-  pool->run((n + kOutputs - 1) / kOutputs, [&](int64_t piece) {
-    for (int64_t i = piece * kOutputs; i < std::min(n, (piece + 1) * kOutputs); ++i) {
-      int64_t token = 0;
-#if defined(ENGRAM_VNNI)
-      const uint8_t* counts = raised.data();
-      for (; token + 4 <= t; token += 4) row_dots<4>(w + i * k, counts + token * stride, stride, k, n, sums + token * n + i);
-      for (; token < t; ++token) row_dots<1>(w + i * k, counts + token * stride, stride, k, n, sums + token * n + i);
-#endif
-      for (; token < t; ++token) {
-        int32_t total = 0;
-        for (int64_t c = 0; c < k; ++c) total += int32_t(low[token * k + c]) * w[i * k + c];
-        sums[token * n + i] = total;
-      }
-      for (const Burst& b : bursts) sums[b.row * n + i] += 128 * b.digit * w[i * k + b.channel];
-    }
   });
 }
 

@@ -5,7 +5,6 @@ python tests/bench/reading.py --model HOME/models/default [--peer] [--tokens 100
 """
 
 import argparse
-import random
 import statistics
 import sys
 import time
@@ -16,25 +15,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from app.bench.text import text_ids
 from engine import Engine
-from tests.bench.archive import FIELDS, filler, subjects
 from tests.bench.record import record
 
 MARKS = (16_384, 65_536, 131_072, 262_144, 524_288, 1_048_576, 2_097_152, 4_194_304)
-
-
-def text_ids(engine: Engine, count: int, seed: int = 0):
-    """An endless archive's token ids, `count` of them, made as they are read."""
-    draw = random.Random(seed)
-    assert engine.tokenizer is not None
-    done = 0
-    while done < count:
-        field = draw.choice(FIELDS)
-        who = next(subjects(field, draw))
-        ids = [engine.tokenizer.separator_id]
-        ids += engine.tokenizer.encode(" ".join(filler(field, who, draw) for _ in range(120)))
-        yield from ids[: count - done]
-        done += len(ids)
 
 
 def transformers_peer(engine: Engine):
@@ -62,7 +47,7 @@ def transformers_peer(engine: Engine):
 def compare(engine: Engine, lengths: list[int], runs: int) -> None:
     """Ours and transformers' in turn, A B A B, medians of the tokens/s and of the ratio."""
     peer = transformers_peer(engine)
-    ids = list(text_ids(engine, max(lengths)))
+    ids = list(text_ids(engine.tokenizer, max(lengths)))
 
     def ours(count: int) -> float:
         state, started = engine.new_state(), time.perf_counter()
@@ -104,7 +89,7 @@ def lengths(engine: Engine, tokens: int) -> None:
     ends = range(200, tokens, 200)
     before, last_tokens, started = time.perf_counter(), 0, time.perf_counter()
     cpu = time.process_time()
-    for progress in engine.read(text_ids(engine, tokens), state, ends):
+    for progress in engine.read(text_ids(engine.tokenizer, tokens), state, ends):
         if marks and progress.tokens_read >= marks[0]:
             now = time.perf_counter()
             record(

@@ -1,0 +1,1 @@
+"""Measurements of this machine: what `python -m app bench` runs and the scripts of tests/bench build on."""
