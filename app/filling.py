@@ -59,7 +59,7 @@ class Filling:
         task.progress(0, 0, "cells", "loading the model", at_once=True)
         engine = services.engine
         self._about = {
-            "model": services.options.model,
+            "model": services.model_name,
             "fingerprint": engine.fingerprint,
             "device": engine.device,
             "backend": engine.backend,

@@ -54,7 +54,7 @@ def run_spikes(services: Services, task: Task) -> dict[str, Any]:
         "title": task.job.payload.get("title", ""),
         "tokens": [tokenizer.decode([token]) for token in used],
         "left_out": len(ids) - len(used),
-        "model": services.options.model,
+        "model": services.model_name,
         "device": engine.device,
         "fingerprint": engine.fingerprint,
         "k": engine.config.spike.k if engine.config.spike else None,

@@ -173,7 +173,8 @@ def test_another_models_state_is_refused(engine, tmp_path):
 def test_the_tied_gate_equals_its_plain_loop_under_any_decay(engine, strength):
     draw = torch.Generator().manual_seed(6)
     q, k, v = (torch.randn(h, 150, 8, generator=draw) * strength for h in (4, 2, 2))
-    heads, _ = engine.decoder._gated_linear(Gates(None, torch.ones(8), None), None, q, k, v, None)
+    coder = engine.decoder._coders[0]
+    heads, _ = engine.decoder._gated_linear(coder, Gates(None, torch.ones(8), None), None, q, k, v, None)
     wide = [x.double() if len(x) == 4 else x.double().repeat_interleave(2, 0) for x in (q, k, v)]
     truth = torch.nn.functional.rms_norm(tied_loop(*wide), (8,), eps=1e-6).transpose(0, 1)
     assert torch.isfinite(heads).all()

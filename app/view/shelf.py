@@ -72,7 +72,7 @@ def load_shelf(archive_id: int) -> Shelf:
 def _model_in_use(s: Session) -> str:
     """The living worker's model, else the one that is chosen."""
     named = [str(worker.info.get("model") or "") for worker in jobs.list_workers(s) if worker.alive]
-    return next(filter(None, named), services().options.model)
+    return next(filter(None, named), services().model_name)
 
 
 def _failure(found: Sequence[Job], active: Sequence[Job]) -> Job | None:

@@ -21,6 +21,7 @@ from engine.convert.data import passage, question, read_lines
 from engine.convert.examples import IGNORE, Group, GroupSettings, GroupSource
 from engine.convert.losses import LossLog
 from engine.convert.student import Student
+from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 
 
@@ -80,6 +81,8 @@ class Trainer:
     def __init__(self, student: Student, settings: AnswerSettings) -> None:
         self.student, self.settings, self.step, self.groups_used = student, settings, 0, 0
         self.named = student.adapters.named_tensors()
+        if not self.named:
+            raise EngineError("the model has no layer to adapt", "Lower --first-layer.", "nothing_to_train")
         self._optimizer = torch.optim.AdamW(
             self.named.values(), lr=settings.rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
         )

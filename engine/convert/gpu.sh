@@ -16,7 +16,7 @@ began=$SECONDS
 mkdir -p "$OUT" "$WORK"
 
 if [ -n "$TINY" ]; then
-    device=cpu attention="--steps 2 --length 64 --segment 32" answer="--steps 2 --batch-tokens 100 --rank 2"
+    device=cpu attention="--steps 2 --length 64 --segment 32" answer="--steps 2 --batch-tokens 100 --rank 2 --first-layer 0"
     recall="--passages 8 --epochs 1" evaluate="--questions 2 --places 1024" sets="squad"
 else
     device=cuda attention="--steps 400 --length 16384" answer="--steps 3000 --batch-tokens 16384 --rank 32 --first-layer 2"

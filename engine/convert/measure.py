@@ -24,11 +24,10 @@ class FullTally(SpikeTally):
 
     def add(self, spikes: Spikes) -> None:
         """See `SpikeTally`; of every token."""
-        counts = np.abs(spikes.counts().numpy())
+        counts = np.abs(spikes.counts().cpu().numpy())
         window = (1 << WINDOW_BITS) - 1
-        self.places += counts.size
-        self.silent += counts.size - int(np.count_nonzero(counts))
-        self.spikes += int(np.bitwise_count(counts).sum(dtype=np.int64))
+        fired = int(np.bitwise_count(counts).sum(dtype=np.int64))
+        self.sums += (counts.size, fired, counts.size - int(np.count_nonzero(counts)))
         self.low_spikes += int(np.bitwise_count(counts & window).sum(dtype=np.int64))
         self.small += int(np.count_nonzero(counts <= window))
         self.largest = max(self.largest, int(counts.max(initial=0)))
