@@ -131,6 +131,7 @@ def test_a_long_run_keeps_its_shape_in_bounded_space(
 
 def test_a_job_leaves_its_history_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "SAMPLE_S", 0.01)
+    monkeypatch.setattr(live, "LEAST_S", 0.001)  # the tiny model reads these files in less than the usual
     services = make_services(tmp_path)
     archive = fill(services, tmp_path / "in", FILES)
     assert list(services.home.live.iterdir()) == []

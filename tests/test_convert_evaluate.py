@@ -118,6 +118,8 @@ def test_the_stage_writes_one_line_a_run(tmp_path, capsys):
     assert [line["spiking"] for line in lines] == [True, False, True]
     assert lines[0]["answers"]["squad"]["there"] == 1
     assert "1024" in lines[0]["perplexity"]
+    assert 0 < lines[0]["spikes"]["silent_share"] < lines[0]["spikes"]["sparsity_3_bit"] < 1
+    assert "spikes" not in lines[1]
 
 
 def test_packaging_joins_stages_and_set_up_merges_them(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def measure(plan: Plan) -> Iterator[Measured]:
         values = {
             "fitted_ttft_s": round(length / speed, 2),
             "tokens_per_s": round(speed, 1),
-            "fitted_full_attention_ttft_s": round(full, 1),
+            "fitted_full_attention_ttft_s": round(full, 3),
             "fit_error": round(error, 4),
             "fitted_ratio": round(full * speed / length, 1),
         }

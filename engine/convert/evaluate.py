@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from engine.answering import AnswerResult, answer, rank_evidence
@@ -18,6 +19,7 @@ from engine.convert.scoring import contains, exact, f1
 from engine.convert.trials import Trial, read_trials
 from engine.engine import Engine
 from engine.evidence import tokenizer_of
+from engine.recording import record_spikes
 from engine.state import ContextState
 
 
@@ -117,6 +119,23 @@ def perplexity(engine: Engine, data: Path, places: Iterable[int], seed: int = 0)
     return found
 
 
+def spikes(engine: Engine, data: Path, seed: int = 0) -> dict[str, float]:
+    """Spikes a channel, silent share, and share of empty places among the three lowest bits, over every
+    layer input of 1,024 tokens of long text.
+    """
+    tokenizer = tokenizer_of(engine)
+    ids = _stream(data, tokenizer.separator_id, tokenizer.encode, 1024, seed)
+    places = fired = silent = low = 0
+    for item in record_spikes(engine, ids):
+        counts = item.counts.abs().numpy()
+        places += counts.size
+        fired += int(np.bitwise_count(counts).sum())
+        silent += int((counts == 0).sum())
+        low += int(np.bitwise_count(counts & 7).sum())
+    shares = {"spikes_per_channel": fired / places, "silent_share": silent / places}
+    return {name: round(v, 4) for name, v in (shares | {"sparsity_3_bit": 1 - low / (3 * places)}).items()}
+
+
 def _stream(data: Path, separator: int, encode: Any, length: int, seed: int) -> list[int]:
     texts = [r["text"] for r in read_lines(data / "text_physics.jsonl.xz")]
     random.Random(seed).shuffle(texts)
@@ -159,9 +178,8 @@ def _run(options: argparse.Namespace) -> None:
     result["answers"] = answers(engine, options.data, settings) if settings.sets else {}
     if settings.places:
         result["perplexity"] = perplexity(engine, options.data, settings.places, settings.seed)
-    if engine.last_run is not None:
-        result["spikes_per_channel"] = engine.last_run.spikes_per_channel
-        result["silent_share"] = engine.last_run.silent_share
+    if engine.spiking:
+        result["spikes"] = spikes(engine, options.data, settings.seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("a", encoding="utf-8") as file:
         file.write(json.dumps(result) + "\n")

@@ -43,7 +43,7 @@ stage() {
 
 [ -e "$GGUF" ] || cat "$GGUF".part-* >"$GGUF"
 base="$WORK/base" merged="$WORK/merged"
-stage prepare 2 prepare --gguf "$GGUF" --out "$base" --spike-k 3 3 1.7
+stage prepare 2 prepare --gguf "$GGUF" --out "$base" --spike-k "${SPIKE_K:-3}"
 stage attention 7 attention --model "$base" --data "$DATA" --work "$WORK" --device "$device" --minutes 6 $attention
 stage answer 13 answer --model "$base" --data "$DATA" --work "$WORK" --device "$device" --minutes 12 $answer
 stage recall 4 recall --model "$base" --data "$DATA" --work "$WORK" --out "$WORK/recall.safetensors" $recall
