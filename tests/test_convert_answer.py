@@ -2,16 +2,18 @@
 
 import json
 import lzma
+import random
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from engine import Engine
-from engine.convert.answer import AnswerSettings, Trainer, batches, loss_of, rate_at, train
+from engine.convert.answer import AnswerSettings, Trainer, batches, loss_of, train
 from engine.convert.data import Passage, Question
-from engine.convert.examples import IGNORE, Branch, GroupSettings, GroupSource, build
+from engine.convert.examples import IGNORE, Branch, GroupSettings, GroupSource, build, with_prose
 from engine.convert.student import MASKED, AdaptedLinear, Spiked, Student, attend, visible
+from engine.convert.training import rate_at
 from engine.errors import EngineError
 from engine.grounded import grounded_prompt
 from engine.lora import merge
@@ -86,6 +88,27 @@ def test_a_refusal_is_learned_for_what_the_passages_lack(tokenizer):
     group = _group(tokenizer, Branch("Who painted it?", None))
     learned = group.targets[group.weights == 1.0].tolist()
     assert tokenizer.decode(learned) == " not found"
+
+
+def test_a_share_of_the_passages_is_to_be_predicted_against_forgetting(tokenizer):
+    group = _group(tokenizer)
+    trunk = int((group.branch == 0).sum())
+    taught = with_prose(group, 0.5, 0.1, random.Random(0))
+    places = (taught.targets[:trunk] != IGNORE).nonzero().flatten()
+    assert 0.3 * trunk < len(places) < 0.7 * trunk
+    assert taught.targets[places].tolist() == group.ids[places + 1].tolist()
+    assert taught.weights[places].tolist() == pytest.approx([0.1] * len(places))
+    assert torch.equal(taught.targets[trunk:], group.targets[trunk:])
+    assert (with_prose(group, 0.0, 0.1, random.Random(0)).targets == group.targets).all()
+
+
+def test_threshold_factors_are_drawn_anew_each_step(folder, tokenizer):
+    trainer = Trainer(_student(folder), AnswerSettings(steps=9, factors=(1.75, 3.0)))
+    drawn = set()
+    for _ in range(8):
+        trainer.train_on([_group(tokenizer)])
+        drawn.add(tuple(trainer.student.spike_k))
+    assert drawn == {(k,) * SETTINGS["num_layers"] for k in (1.75, 3.0)}
 
 
 def test_a_branch_sees_the_trunk_and_itself_alone(tokenizer):
@@ -184,9 +207,8 @@ def _dense(folder):
 
 
 def test_the_learning_rate_warms_up_holds_and_falls_to_zero():
-    settings = AnswerSettings(steps=100, warmup=10, decay=0.2, rate=1.0)
-    assert [rate_at(step, settings) for step in (0, 9, 50, 79)] == [0.1, 1.0, 1.0, 1.0]
-    assert rate_at(90, settings) == pytest.approx(0.5)
+    rates = [rate_at(step, 100, 1.0, 10, 0.2) for step in (0, 9, 50, 79, 90)]
+    assert rates == pytest.approx([0.1, 1.0, 1.0, 1.0, 0.5])
 
 
 def _data(folder):
@@ -222,10 +244,8 @@ def test_a_stopped_run_goes_on_as_if_never_stopped(folder, tmp_path):
     settings = AnswerSettings(steps=6, batch_tokens=150, rank=4, first_layer=0, warmup=2, save_every=1)
     torch.manual_seed(0)
     train(folder, data, tmp_path / "whole", settings)
-    train(folder, data, tmp_path / "parts", settings, stop_s=0.0)
-    for _ in range(40):
-        if train(folder, data, tmp_path / "parts", settings, stop_s=0.01).step == 6:
-            break
+    steps = [train(folder, data, tmp_path / "parts", settings, stop_s=0.0).step for _ in range(6)]
+    assert steps == [1, 2, 3, 4, 5, 6]
     curves = []
     for name in ("whole", "parts"):
         lines = (tmp_path / name / "answer.jsonl").read_text("utf-8").splitlines()

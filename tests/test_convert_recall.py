@@ -9,7 +9,7 @@ import torch
 from engine import Engine
 from engine.convert import recall
 from engine.convert.__main__ import main
-from engine.convert.recall import RecallSettings, contrast, straight_sign, train
+from engine.convert.recall import RecallSettings, contrast, mine, straight_sign, train
 from tests.tiny import tiny_model_dir
 
 SETTINGS = RecallSettings(bits=64, batch=32, epochs=80)
@@ -44,6 +44,22 @@ def test_the_same_seed_gives_the_same_head_and_the_log_has_a_line_an_epoch(tmp_p
     losses = [json.loads(line)["loss"] for line in log.read_text("utf-8").splitlines()]
     assert len(losses) == SETTINGS.epochs
     assert losses[-1] < losses[0]
+
+
+def test_the_nearest_wrong_passages_are_mined():
+    keys = torch.tensor([[1.0, 1, 1, 1], [1, 1, 1, -1], [-1, -1, -1, -1], [1, 1, -1, -1]])
+    near = mine(keys[[0, 2]], keys, torch.tensor([0, 2]), 2)
+    assert near.tolist() == [[1, 3], [3, 1]]
+    assert mine(keys[:1], keys, torch.tensor([0]), 9).shape == (1, 3)
+
+
+def test_a_mined_passage_counts_against_its_question_unless_it_is_the_right_one():
+    keys, settings = torch.eye(4).repeat_interleave(16, 1), RecallSettings(bits=64)
+    alone = contrast(keys[:2], keys[:2], torch.tensor([0, 1]), settings)
+    wrong = contrast(keys[:2], keys[[0, 1, 2]], torch.tensor([0, 1, 2]), settings)
+    again = contrast(keys[:2], keys[[0, 1, 0]], torch.tensor([0, 1, 0]), settings)
+    assert wrong > alone
+    assert again < wrong
 
 
 def test_the_sign_is_hard_forward_and_soft_backward():

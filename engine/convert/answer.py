@@ -1,12 +1,12 @@
 """Stage `answer`: train low-rank adapters to answer from passages, cite, refuse, and expect the question.
 
 Loss: cross-entropy of the answer's tokens, plus a small part on the question's own (so that the likelihood of
-a question after a passage, which ranks passages, is trained along).
+a question after a passage, which ranks passages, is trained along) and on the passages' (against forgetting).
 """
 
 import argparse
 import json
-import time
+import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -18,9 +18,10 @@ from torch import Tensor
 
 from engine.convert.checkpoints import load_checkpoint, save_checkpoint
 from engine.convert.data import passage, question, read_lines
-from engine.convert.examples import IGNORE, Group, GroupSettings, GroupSource
+from engine.convert.examples import IGNORE, Group, GroupSettings, GroupSource, with_prose
 from engine.convert.losses import LossLog
 from engine.convert.student import Student
+from engine.convert.training import add_training_arguments, rate_at, settings_of, stop_seconds, train_until
 from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 
@@ -29,6 +30,9 @@ from engine.tokenizer import Tokenizer
 class AnswerSettings:
     """Settings of the answer stage. The rate is constant after `warmup` steps and falls to zero over the last
     `decay` share of the steps, so a run can be prolonged from any checkpoint before that.
+
+    `factors`: threshold factors k, one drawn for every step (empty: the model's own), so that one model
+    serves several.
     """
 
     steps: int = 1300
@@ -42,6 +46,9 @@ class AnswerSettings:
     clip: float = 1.0
     save_every: int = 25
     spiking: bool = True
+    factors: tuple[float, ...] = ()
+    prose_share: float = 0.25
+    prose_weight: float = 0.1
     seed: int = 0
     groups: GroupSettings = field(default_factory=GroupSettings)
 
@@ -68,13 +75,6 @@ def loss_of(student: Student, groups: list[Group]) -> tuple[Tensor, float]:
     return (losses * weights[rows]).sum() / weights[rows].sum(), mean
 
 
-def rate_at(step: int, settings: AnswerSettings) -> float:
-    """Learning rate of step `step` (from 0)."""
-    falling = settings.steps * settings.decay
-    left = (settings.steps - step) / max(falling, 1.0)
-    return settings.rate * min(1.0, (step + 1) / max(settings.warmup, 1), left)
-
-
 class Trainer:
     """The student, its optimiser and the steps done; `resume` continues a checkpoint as if never stopped."""
 
@@ -89,8 +89,12 @@ class Trainer:
 
     def train_on(self, groups: list[Group]) -> float:
         """One step; returns the loss over answer tokens."""
+        s, draw = self.settings, random.Random(f"{self.settings.seed}:{self.step}")
         for setting in self._optimizer.param_groups:
-            setting["lr"] = rate_at(self.step, self.settings)
+            setting["lr"] = rate_at(self.step, s.steps, s.rate, s.warmup, s.decay)
+        if s.factors:
+            self.student.spike_k = [draw.choice(s.factors)] * len(self.student.layers)
+        groups = [with_prose(group, s.prose_share, s.prose_weight, draw) for group in groups]
         loss, answers = loss_of(self.student, groups)
         self._optimizer.zero_grad()
         loss.backward()
@@ -141,15 +145,8 @@ def train(
         (work / "answer.settings.json").write_text(json.dumps(asdict(settings), indent=1), "utf-8")
     groups = islice(iter(source), trainer.groups_used, None)
     log = LossLog(work / "answer.jsonl", "answer", trainer.step, settings.steps)
-    started = time.monotonic()
-    for batch in batches(groups, settings.batch_tokens):
-        if trainer.step >= settings.steps or (stop_s is not None and time.monotonic() - started > stop_s):
-            break
-        loss = trainer.train_on(batch)
-        log.add(trainer.step, loss, sum(map(len, batch)))
-        if trainer.step % settings.save_every == 0:
-            trainer.save(work)
-    trainer.save(work)
+    gathered = ((batch, sum(map(len, batch))) for batch in batches(groups, settings.batch_tokens))
+    train_until(trainer, gathered, log, work, settings.save_every, stop_s)
     return trainer
 
 
@@ -160,28 +157,13 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "answer", help="train low-rank adapters to answer from passages, cite and refuse"
     )
     stage.add_argument(
-        "--model", type=Path, required=True, help="prepared model folder (the base, not merged)"
+        "--factors", nargs="*", type=float, default=[], help="threshold factors k to draw from at each step"
     )
-    stage.add_argument("--data", type=Path, required=True, help="folder of the training files")
-    stage.add_argument("--work", type=Path, required=True, help="folder for checkpoints and logs")
-    stage.add_argument("--device", default="cpu", help="cpu or cuda")
-    stage.add_argument("--rate", type=float, default=defaults.rate, help="learning rate")
-    stage.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint to go on from")
-    stage.add_argument("--dense", action="store_true", help="without spike coding, for comparison")
-    for name in ("steps", "batch_tokens", "rank", "first_layer", "seed"):
-        stage.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    names = ("steps", "batch_tokens", "rank", "first_layer", "rate", "prose_weight", "seed")
+    add_training_arguments(stage, defaults, names)
     stage.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = AnswerSettings(
-        steps=options.steps,
-        batch_tokens=options.batch_tokens,
-        rank=options.rank,
-        first_layer=options.first_layer,
-        rate=options.rate,
-        spiking=not options.dense,
-        seed=options.seed,
-    )
-    stop_s = None if options.minutes is None else 60 * options.minutes
-    train(options.model, options.data, options.work, settings, options.device, stop_s)
+    settings = settings_of(AnswerSettings, options)
+    train(options.model, options.data, options.work, settings, options.device, stop_seconds(options))

@@ -8,7 +8,6 @@ segments.
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -23,6 +22,7 @@ from engine.convert.checkpoints import load_checkpoint, save_checkpoint
 from engine.convert.data import read_lines
 from engine.convert.hybrid import Hybrid, Memory, Teacher
 from engine.convert.losses import LossLog
+from engine.convert.training import add_training_arguments, rate_at, settings_of, stop_seconds, train_until
 from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 
@@ -97,8 +97,7 @@ class Distiller:
         """One text; returns the mean KL divergence (nats a token)."""
         s = self.settings
         for group in self._optimizer.param_groups:
-            left = (s.steps - self.step) / max(s.steps * s.decay, 1.0)
-            group["lr"] = s.rate * min(1.0, (self.step + 1) / max(s.warmup, 1), left)
+            group["lr"] = rate_at(self.step, s.steps, s.rate, s.warmup, s.decay)
         wanted = self.teacher.read(ids)
         memory, total, parts = Memory(), 0.0, range(0, len(ids), s.segment)
         self._optimizer.zero_grad()
@@ -147,15 +146,7 @@ def train(
     (work / "attention.settings.json").write_text(json.dumps(asdict(settings), indent=1), "utf-8")
     log = LossLog(work / "attention.jsonl", "attention", distiller.step, settings.steps)
     source = islice(texts(data, Tokenizer.load(model), settings.length), distiller.step, None)
-    started = time.monotonic()
-    for ids in source:
-        if distiller.step >= settings.steps or (stop_s is not None and time.monotonic() - started > stop_s):
-            break
-        loss = distiller.train_on(ids)
-        log.add(distiller.step, loss, len(ids))
-        if distiller.step % settings.save_every == 0:
-            distiller.save(work)
-    distiller.save(work)
+    train_until(distiller, ((ids, len(ids)) for ids in source), log, work, settings.save_every, stop_s)
     return distiller
 
 
@@ -163,24 +154,11 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """The stage's command line."""
     defaults = AttentionSettings()
     stage = stages.add_parser("attention", help="train the gates of the linear attention branches")
-    stage.add_argument("--model", type=Path, required=True, help="prepared model folder")
-    stage.add_argument("--data", type=Path, required=True, help="folder of the training files")
-    stage.add_argument("--work", type=Path, required=True, help="folder for checkpoints and logs")
     stage.add_argument("--mode", choices=("parallel", "alternate"), default=defaults.mode)
-    stage.add_argument("--device", default="cpu", help="cpu or cuda")
-    stage.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint to go on from")
-    for name in ("steps", "length", "segment", "seed"):
-        stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
+    add_training_arguments(stage, defaults, ("steps", "length", "segment", "rate", "seed"))
     stage.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = AttentionSettings(
-        steps=options.steps,
-        length=options.length,
-        segment=options.segment,
-        mode=options.mode,
-        seed=options.seed,
-    )
-    stop_s = None if options.minutes is None else 60 * options.minutes
-    train(options.model, options.data, options.work, settings, options.device, stop_s)
+    settings = settings_of(AttentionSettings, options)
+    train(options.model, options.data, options.work, settings, options.device, stop_seconds(options))

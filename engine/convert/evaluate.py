@@ -15,6 +15,7 @@ import torch
 
 from engine.answering import AnswerResult, answer, rank_evidence
 from engine.convert.data import EVAL_SETS, read_eval, read_lines
+from engine.convert.progress import Progress
 from engine.convert.scoring import contains, exact, f1
 from engine.convert.trials import Trial, read_trials
 from engine.engine import Engine
@@ -92,14 +93,12 @@ def answers(engine: Engine, data: Path, settings: EvaluateSettings) -> dict[str,
     for name in settings.sets:
         trials = read_trials(data, name, settings.questions, settings.passages, settings.seed)
         state = read_in(engine, data, name, settings.read) if settings.read else None
-        started = time.perf_counter()
-        results = []
-        for number, trial in enumerate(trials, start=1):
+        started, progress, results = time.perf_counter(), Progress(name, len(trials), "questions"), []
+        for trial in trials:
             results.append(ask(engine, trial, state))
-            pace = (time.perf_counter() - started) / number
-            if number % 10 == 0:
-                left = pace * (len(trials) - number)
-                print(f"{name}: {number}/{len(trials)}, {left:.0f} s left", file=sys.stderr, flush=True)
+            progress.add(1)
+        progress.close()
+        pace = (time.perf_counter() - started) / max(len(trials), 1)
         found[name] = judge(trials, results) | {"s_a_question": round(pace, 2)}
         print(name, found[name], file=sys.stderr, flush=True)
     return found

@@ -6,7 +6,7 @@ its answer each). A branch sees the trunk and itself, so one reading of the pass
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -106,6 +106,17 @@ def build(
         torch.tensor(targets),
         torch.tensor(weights),
     )
+
+
+def with_prose(group: Group, share: float, weight: float, draw: random.Random) -> Group:
+    """The group with the next token to be predicted, counting `weight`, at a random `share` of the trunk, so
+    that learning to answer does not unlearn prose.
+    """
+    targets, weights = group.targets.clone(), group.weights.clone()
+    trunk = int((group.branch == 0).sum())
+    places = torch.tensor([i for i in range(trunk - 1) if draw.random() < share], dtype=torch.long)
+    targets[places], weights[places] = group.ids[places + 1], weight
+    return replace(group, targets=targets, weights=weights)
 
 
 def _answer(tokenizer: Tokenizer, item: Branch) -> tuple[list[int], bool]:

@@ -1,12 +1,11 @@
 """Mean hidden states of passages inside one long stream, and of questions read alone."""
 
-import sys
-import time
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from engine.convert.progress import Progress
 from engine.engine import Engine
 
 STREAM_CHUNK = 1024
@@ -22,10 +21,9 @@ def passage_features(
     counts = torch.zeros(len(texts), 1, 1)
     ids: list[int] = []
     owners: list[int] = []
-    state, started, done = engine.new_state(), time.perf_counter(), 0
+    state, progress = engine.new_state(), Progress(label, len(texts), "passages")
 
     def flush() -> None:
-        nonlocal done
         piece, owner = torch.tensor(ids[:STREAM_CHUNK]), torch.tensor(owners[:STREAM_CHUNK])
         inside = (owner >= 0).nonzero().flatten()
 
@@ -37,13 +35,6 @@ def passage_features(
             engine.decoder.forward(piece, state, stop=max(layers), tap=tap)
         counts.index_add_(0, owner[inside], torch.ones(len(inside), 1, 1))
         del ids[:STREAM_CHUNK], owners[:STREAM_CHUNK]
-        done += len(piece)
-        if done % (64 * STREAM_CHUNK) == 0:
-            speed = done / (time.perf_counter() - started)
-            print(
-                f"{label}: {owners[0] if owners else len(texts)}/{len(texts)}, {speed:.0f} tokens/s",
-                file=sys.stderr,
-            )
 
     for number, text in enumerate(texts):
         tokens = engine.tokenizer.encode(text)
@@ -51,8 +42,10 @@ def passage_features(
         owners += [-1] + [number] * len(tokens)
         while len(ids) >= STREAM_CHUNK:
             flush()
+        progress.add(1)
     if ids:
         flush()
+    progress.close()
     return out / counts.clamp(min=1)
 
 

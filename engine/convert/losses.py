@@ -1,42 +1,36 @@
-"""Progress of a training stage: a JSON line a step, and a line for people now and then."""
+"""Losses of a training stage: a JSON line a step, and how far it is for people now and then."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
-SHOW_EVERY_S = 20.0
+from engine.convert.progress import Progress
 
 
 class LossLog:
-    """Appends loss lines to `path`; says on standard error how far a stage is and how long it will take."""
+    """Appends loss lines to `path` (None: nowhere) for the steps after `first` up to `last`."""
 
-    def __init__(self, path: Path, stage: str, first: int, last: int) -> None:
-        self._path, self._stage, self._first, self._last = path, stage, first, last
-        self._started = self._shown = time.monotonic()
-        self._tokens, self._mean = 0, 0.0
+    def __init__(self, path: Path | None, stage: str, first: int, last: int) -> None:
+        self._path, self._stage, self._first, self.last = path, stage, first, last
+        self._started, self._tokens, self._mean = time.monotonic(), 0, 0.0
+        self._progress = Progress(stage, last, "steps", done=first)
 
     def add(self, step: int, loss: float, tokens: int) -> None:
         """One finished step."""
-        now = time.monotonic()
+        spent = time.monotonic() - self._started
         self._tokens += tokens
         self._mean = loss if step - self._first == 1 else 0.95 * self._mean + 0.05 * loss
-        speed = self._tokens / max(now - self._started, 1e-9)
         line = {
             "stage": self._stage,
             "step": step,
             "loss": round(loss, 4),
             "tokens": tokens,
-            "s": round(now - self._started, 1),
+            "s": round(spent, 1),
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if now - self._shown >= SHOW_EVERY_S or step == self._last:
-            self._shown = now
-            left = (now - self._started) / (step - self._first) * (self._last - step)
-            print(
-                f"{self._stage}: step {step}/{self._last}, loss {self._mean:.3f}, {speed:.0f} tokens/s, "
-                f"{left / 60:.0f} min left",
-                file=sys.stderr,
-                flush=True,
-            )
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        speed = self._tokens / max(spent, 1e-9)
+        self._progress.add(1, f"loss {self._mean:.3f}, {speed:,.0f} tokens/s")
+        if step == self.last:
+            self._progress.close()

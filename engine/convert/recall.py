@@ -2,15 +2,14 @@
 
 Passages are read inside one long stream, questions alone, both with the product's own engine; their mean
 hidden states after an early layer are cached. Two projections (passage side, question side) are then
-trained so that the Hamming distance of the signs ranks passages: InfoNCE over in-batch passages, straight-
-through sign.
+trained so that the Hamming distance of the signs ranks passages: InfoNCE (van den Oord et al. 2018, arXiv
+1807.03748) over the passages of the batch and passages mined by the codes themselves, straight-through sign.
 """
 
 import argparse
 import json
 import random
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,12 +20,16 @@ from torch import Tensor
 
 from engine.convert.data import EVAL_SETS, Passage, Question, passage, question, read_eval, read_lines
 from engine.convert.features import passage_features, question_features
+from engine.convert.losses import LossLog
+from engine.convert.training import settings_of
 from engine.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class RecallSettings:
-    """Settings of the recall stage; `layer` layers are run before pooling."""
+    """Settings of the recall stage; `layer` layers are run before pooling. `mined`: for every question one of
+    so many nearest wrong passages is a negative too, searched anew each epoch after `mine_after` epochs.
+    """
 
     layer: int = 2
     bits: int = 512
@@ -36,6 +39,8 @@ class RecallSettings:
     epochs: int = 20
     rate: float = 2e-3
     temperature: float = 0.05
+    mined: int = 16
+    mine_after: int = 5
     seed: int = 0
 
 
@@ -90,29 +95,23 @@ def train(
     optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.01)
     steps = settings.epochs * (len(gold) // settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, total_steps=max(steps, 1) + 1)
-    started = time.perf_counter()
+    losses = LossLog(log, "recall", 0, settings.epochs)
     for epoch in range(settings.epochs):
-        order, total = torch.randperm(len(gold)), 0.0
+        order, total, near = torch.randperm(len(gold)), 0.0, None
+        if settings.mined and epoch >= settings.mine_after:
+            near = mine(sides[1] @ weights[1].T, sides[0] @ weights[0].T, gold, settings.mined)
         for first in range(0, len(gold) - settings.batch + 1, settings.batch):
             rows = order[first : first + settings.batch]
-            loss = contrast(
-                sides[1][rows] @ weights[1].T, sides[0][gold[rows]] @ weights[0].T, gold[rows], settings
-            )
+            keys = gold[rows]
+            if near is not None:
+                keys = torch.cat([keys, near[rows, torch.randint(near.shape[1], (len(rows),))]])
+            loss = contrast(sides[1][rows] @ weights[1].T, sides[0][keys] @ weights[0].T, keys, settings)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * settings.batch / len(gold)
-        line = {
-            "stage": "recall",
-            "epoch": epoch,
-            "loss": round(total, 4),
-            "s": round(time.perf_counter() - started, 1),
-        }
-        print(json.dumps(line), file=sys.stderr)
-        if log is not None:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        losses.add(epoch + 1, total, 0)
     with torch.no_grad():
         return {
             "recall.layer": torch.tensor([settings.layer]),
@@ -123,15 +122,29 @@ def train(
         }
 
 
-def contrast(queries: Tensor, keys: Tensor, gold: Tensor, settings: RecallSettings) -> Tensor:
-    """InfoNCE between codes [B, bits]: the other passages of the batch are negatives, the same passage is
-    not.
+@torch.no_grad()
+def mine(queries: Tensor, keys: Tensor, gold: Tensor, count: int) -> Tensor:
+    """Indices [M, count] of the wrong passages nearest in code to each of M questions, among N keys."""
+    sides = [torch.where(x > 0, 1.0, -1.0) for x in (queries, keys)]
+    found = []
+    for rows in torch.arange(len(queries)).split(2048):
+        similarity = sides[0][rows] @ sides[1].T
+        similarity[torch.arange(len(rows)), gold[rows]] = float("-inf")
+        found.append(similarity.topk(min(count, len(keys) - 1), dim=1).indices)
+    return torch.cat(found)
+
+
+def contrast(queries: Tensor, keys: Tensor, place: Tensor, settings: RecallSettings) -> Tensor:
+    """InfoNCE between codes: queries [B, bits]; keys [K, bits] of passages `place` [K], the first B of them
+    right in turn. All others are negatives, unless they are the same passage once more.
     """
     similarity = straight_sign(queries) @ straight_sign(keys).T / (settings.bits * settings.temperature)
-    same = (gold[:, None] == gold[None, :]) & ~torch.eye(len(gold), dtype=torch.bool)
+    own = torch.arange(len(queries))
+    same = place[own, None] == place[None, :]
+    same[own, own] = False
     similarity = similarity.masked_fill(same, float("-inf"))
-    target = torch.arange(len(gold))
-    return (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)) / 2
+    back = similarity[:, : len(queries)].T
+    return (F.cross_entropy(similarity, own) + F.cross_entropy(back, own)) / 2
 
 
 def straight_sign(x: Tensor) -> Tensor:
@@ -184,13 +197,11 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
     stage.add_argument("--data", type=Path, required=True, help="folder of training and development files")
     stage.add_argument("--work", type=Path, required=True, help="folder for caches and logs (not committed)")
     stage.add_argument("--out", type=Path, required=True, help="adapter file to write or update")
-    for name in ("layer", "passages", "epochs", "seed"):
+    for name in ("layer", "passages", "epochs", "mined", "seed"):
         stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
     stage.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = RecallSettings(
-        layer=options.layer, passages=options.passages, epochs=options.epochs, seed=options.seed
-    )
+    settings = settings_of(RecallSettings, options)
     run(Engine.load(options.model), options.data, options.work, options.out, settings)
