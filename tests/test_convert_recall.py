@@ -54,7 +54,7 @@ def test_the_nearest_wrong_passages_are_mined():
 
 
 def test_a_mined_passage_counts_against_its_question_unless_it_is_the_right_one():
-    keys, settings = torch.eye(4).repeat_interleave(16, 1), RecallSettings(bits=64)
+    keys, settings = torch.eye(4).repeat_interleave(16, 1), RecallSettings(bits=64, temperature=1.0)
     alone = contrast(keys[:2], keys[:2], torch.tensor([0, 1]), settings)
     wrong = contrast(keys[:2], keys[[0, 1, 2]], torch.tensor([0, 1, 2]), settings)
     again = contrast(keys[:2], keys[[0, 1, 0]], torch.tensor([0, 1, 0]), settings)
