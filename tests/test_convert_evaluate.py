@@ -15,6 +15,7 @@ from engine import Engine
 from engine.answering import NOT_FOUND, AnswerResult, AnswerStats, Quote
 from engine.convert import package as packaging
 from engine.convert.__main__ import main
+from engine.convert.data import read_eval
 from engine.convert.evaluate import judge, perplexity
 from engine.convert.package import package, spike_factors
 from engine.convert.scoring import contains, exact, f1
@@ -85,6 +86,15 @@ def _data(folder):
     rows.append({"rec": "question", "cid": "c0", "question": "Who signed lease 0?", "answers": [], "spec": 2})
     with lzma.open(folder / "eval_squad.jsonl.xz", "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
+    with lzma.open(folder / "eval_pubmedqa.jsonl.xz", "wt", encoding="utf-8") as file:
+        for half in ("cv", "test"):
+            row = {
+                "id": half,
+                "split": half,
+                "question": "Does it help?",
+                "contexts": ["We gave it.", "To 9."],
+            }
+            file.write(json.dumps(row | {"long_answer": "It helped.", "final_decision": "yes"}) + "\n")
     with lzma.open(folder / "text_physics.jsonl.xz", "wt", encoding="utf-8") as file:
         file.write(json.dumps({"text": "The mass was measured twice. " * 600}) + "\n")
     return folder
@@ -99,6 +109,14 @@ def test_trials_hold_the_right_passage_among_others_that_lack_the_answer(tmp_pat
             holding = [e.id for e in trial.evidence if trial.answers[0] in e.text]
             assert holding == [trial.gold]
     assert sum(trial.gold is None for trial in trials) == 1
+
+
+def test_an_abstract_of_the_test_half_is_answered_by_its_conclusion(tmp_path):
+    passages, questions = read_eval(_data(tmp_path / "data"), "pubmedqa")
+    assert [(p.cid, p.text) for p in passages] == [("test", "We gave it.\nTo 9."), ("test:end", "It helped.")]
+    assert [(q.cid, q.question, q.answers) for q in questions] == [
+        ("test:end", "Does it help?", ("It helped.",))
+    ]
 
 
 def test_perplexity_of_a_text_is_the_engines(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import EngineError
 
-EVAL_SETS = ("squad", "nq", "covidqa", "cuad", "statutes", "medical", "physics", "general")
+EVAL_SETS = ("squad", "nq", "covidqa", "cuad", "statutes", "medical", "physics", "general", "pubmedqa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,25 @@ def question(record: dict[str, Any]) -> Question:
 
 def read_eval(folder: Path, name: str) -> tuple[list[Passage], list[Question]]:
     """Passages and questions of the development set `eval_<name>`."""
+    if name == "pubmedqa":
+        return _abstracts(folder)
     passages, questions = [], []
     for record in read_lines(folder / f"eval_{name}.jsonl.xz"):
         if record["rec"] == "passage":
             passages.append(passage(record))
         else:
             questions.append(question(record))
+    return passages, questions
+
+
+def _abstracts(folder: Path) -> tuple[list[Passage], list[Question]]:
+    """PubMedQA's test half: an abstract and its conclusion are a passage each, and the conclusion answers."""
+    passages, questions = [], []
+    for record in read_lines(folder / "eval_pubmedqa.jsonl.xz"):
+        if record["split"] == "test":
+            title, conclusion, cid = f"PubMed {record['id']}", record["long_answer"], f"{record['id']}:end"
+            passages.append(Passage(record["id"], title, title, "\n".join(record["contexts"])))
+            passages.append(Passage(cid, title, title, conclusion))
+            asked = (record["question"], (conclusion,), 0, 2)
+            questions.append(Question(cid, "pubmedqa", "expert", *asked))
     return passages, questions
