@@ -15,7 +15,7 @@ from engine.decoder import Decoder
 from engine.errors import ModelError
 from engine.families import FAMILIES
 from engine.host import compute_dtype
-from engine.passages import PassageCoder, sign_codes
+from engine.passages import NOTHING, PassageCoder, sign_codes
 from engine.placement import Placement, automatic, device_dtype, place
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
@@ -213,15 +213,17 @@ class Engine:
         recall = self.decoder.weights.recall
         if recall is None or self.tokenizer is None:
             raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
-        ids = [self.tokenizer.separator_id, *(self.tokenizer.encode(text) or [self.tokenizer.separator_id])]
+        separator = self.tokenizer.separator_id
         state, total = self.new_state(), torch.zeros(self.config.hidden_size, device=self.decoder.device)
+        counted = total.new_zeros(())
         with torch.inference_mode():
-            for chunk in self._chunks(ids, 0):
-                first = 1 if state.tokens_read == 0 else 0  # the separator is no part of the question
-                hidden = self.decoder.forward(self._ids(chunk), state, stop=recall.layer)
+            for chunk in self._chunks([separator, *self.tokenizer.encode(text)], 0):
+                ids = self._ids(chunk)
+                hidden = self.decoder.forward(ids, state, stop=recall.layer)
                 assert hidden is not None
-                total += hidden[first:].sum(dim=0)
-            mean = total[None] / (len(ids) - 1)
+                weights = recall.weigh(ids, separator)
+                total, counted = total + weights @ hidden, counted + weights.sum()
+            mean = total[None] / counted.clamp(min=NOTHING)
             return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
 
     def _own(self, state: ContextState) -> ContextState:

@@ -1,5 +1,5 @@
-"""Recall codes of the passages that stream through the model: mean hidden state, centred, projected, by
-sign.
+"""Recall codes of the passages that stream through the model: weighted mean hidden state, centred, projected,
+by sign.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,9 @@ from torch import Tensor
 from engine.state import ContextState
 from engine.weights import RecallWeights
 from kernels.hamming import pack_signs
+
+NOTHING = 1e-6
+"""Least sum of weights of a mean: of no tokens it is zero."""
 
 
 class PassageCoder:
@@ -41,11 +44,7 @@ class PassageCoder:
             return
         assert self._ids is not None
         state, start = self._state, self._state.tokens_read
-        counted = (
-            torch.ones(len(hidden), device=hidden.device)
-            if self._separator is None
-            else (self._ids != self._separator).float()
-        )
+        counted = self._recall.weigh(self._ids, self._separator)
         cuts, finished = [0], []
         while self._next is not None and self._next[1] <= start + len(hidden):
             finished.append(self._next[0])
@@ -58,9 +57,9 @@ class PassageCoder:
         sums, counts = member @ hidden, member.sum(dim=1)
         sums[0] += state.passage_sum
         counts[0] += state.passage_count
-        state.passage_sum, state.passage_count = sums[-1].clone(), int(counts[-1])
+        state.passage_sum, state.passage_count = sums[-1].clone(), float(counts[-1])
         if finished:
-            means = sums[:-1] / counts[:-1, None].clamp(min=1)
+            means = sums[:-1] / counts[:-1, None].clamp(min=NOTHING)
             codes = sign_codes(means, self._recall.mean, self._recall.projection)
             self.codes = list(zip(finished, codes, strict=True))
 

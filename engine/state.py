@@ -47,7 +47,7 @@ class ContextState:
         self.layers = layers
         self.tokens_read = 0
         self.passage_sum = passage_sum
-        self.passage_count = 0
+        self.passage_count = 0.0
         self._rotary = rotary
 
     @property
@@ -182,7 +182,7 @@ def _rebuild(
                 own = [n for n in pages if n.startswith(f"layers.{i}.pages.")]
                 layer.blocks.restore(opened, means, [pages.pop(n) for n in own])
         state.passage_sum = tensors.pop("passage_sum").clone()
-        state.tokens_read, state.passage_count = int(meta["tokens_read"]), int(meta["passage_count"])
+        state.tokens_read, state.passage_count = int(meta["tokens_read"]), float(meta["passage_count"])
         lengths = {layer.blocks.length for layer in state.layers if layer.blocks is not None}
         if lengths - {state.tokens_read}:
             raise ValueError(f"keys of {sorted(lengths)} tokens where {state.tokens_read} were read")

@@ -94,10 +94,11 @@ class LayerWeights:
 
 @dataclass(frozen=True, slots=True)
 class RecallWeights:
-    """Recall codes: mean hidden state after `layer` layers, minus a mean [d], times a projection [bits, d],
-    by sign.
+    """Recall codes: weighted mean hidden state after `layer` layers, minus a mean [d], times a projection
+    [bits, d], by sign.
 
-    Passages (read inside a stream) and questions (read alone) have their own mean and projection.
+    Passages (read inside a stream) and questions (read alone) have their own mean and projection. `salience`
+    [V]: how much each token counts (None: all the same).
     """
 
     layer: int
@@ -105,6 +106,12 @@ class RecallWeights:
     projection: Tensor
     query_mean: Tensor
     query_projection: Tensor
+    salience: Tensor | None = None
+
+    def weigh(self, ids: Tensor, separator: int | None) -> Tensor:
+        """How much each of the tokens [T] counts in a mean: float32 [T]; a separator counts nothing."""
+        weights = torch.ones(len(ids), device=ids.device) if self.salience is None else self.salience[ids]
+        return weights if separator is None else weights * (ids != separator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,15 @@ import lzma
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine import Engine
 from engine.convert import recall
 from engine.convert.__main__ import main
+from engine.convert.features import passage_features, question_features, token_salience
 from engine.convert.recall import RecallSettings, contrast, mine, straight_sign, train
+from engine.passages import sign_codes
+from tests.tiny import SETTINGS as SIZES
 from tests.tiny import tiny_model_dir
 
 SETTINGS = RecallSettings(bits=64, batch=32, epochs=80)
@@ -21,7 +25,12 @@ def _features(count: int = 64, width: int = 48) -> dict[str, torch.Tensor]:
     passages = torch.randn(count, width, generator=draw) * 3 + 1
     turn = torch.randn(width, width, generator=draw) / width**0.5
     questions = passages @ turn + 0.1 * torch.randn(count, width, generator=draw)
-    return {"passages": passages, "questions": questions, "gold": torch.arange(count)}
+    return {
+        "passages": passages,
+        "questions": questions,
+        "gold": torch.arange(count),
+        "salience": torch.ones(9),
+    }
 
 
 def _recall_at_1(adapter: dict[str, torch.Tensor], features: dict[str, torch.Tensor]) -> float:
@@ -110,15 +119,34 @@ def test_missing_data_is_one_clear_line(tmp_path, capsys):
     assert "qa_train.jsonl.xz" in capsys.readouterr().err
 
 
-def test_stream_features_equal_the_codes_the_reader_makes(tmp_path):
-    """What training pools is what reading pools."""
-    from engine.convert.features import passage_features
-    from engine.passages import sign_codes
+def _engine(tmp_path, weighted):
+    """The tiny model, with tokens of unequal salience or all the same."""
+    folder = tiny_model_dir(tmp_path)
+    if weighted:
+        path = folder / "model.safetensors"
+        salience = torch.rand(SIZES["vocab_size"], generator=torch.Generator().manual_seed(0))
+        save_file(load_file(path) | {"recall.salience": salience}, path)
+    engine = Engine.load(folder)
+    assert (engine.decoder.weights.recall.salience is None) != weighted
+    return engine
 
+
+def test_rare_tokens_count_more(tmp_path):
     engine = Engine.load(tiny_model_dir(tmp_path))
+    size = engine.config.vocab_size
+    salience = token_salience(engine.tokenizer, ["aaaa bbb"], size)
+    often = engine.tokenizer.encode("aaaa bbb")
+    assert salience.shape == (size,)
+    assert 0 < salience[often].max() < salience[sorted({*range(size)} - {*often})].min() < 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_stream_features_equal_the_codes_the_reader_makes(tmp_path, weighted):
+    """What training pools is what reading pools."""
+    engine = _engine(tmp_path, weighted)
     texts = ["The contract ends in May.", "The dose was 5 mg.", "The mass was 125 GeV."]
-    pooled = passage_features(engine, texts, [2])[:, 0]
     head = engine.decoder.weights.recall
+    pooled = passage_features(engine, texts, [2], head.salience)[:, 0]
     ids, ends = [], []
     for text in texts:
         ids += [engine.tokenizer.separator_id, *engine.tokenizer.encode(text)]
@@ -127,15 +155,13 @@ def test_stream_features_equal_the_codes_the_reader_makes(tmp_path):
     assert read == sign_codes(pooled, head.mean, head.projection)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("question", ["What was the dose?", "?", ""])
-def test_question_features_are_what_the_engine_codes(tmp_path, question):
-    from engine.convert.features import question_features
-    from engine.passages import sign_codes
-
-    engine = Engine.load(tiny_model_dir(tmp_path))
+def test_question_features_are_what_the_engine_codes(tmp_path, question, weighted):
+    engine = _engine(tmp_path, weighted)
     head = engine.decoder.weights.recall
     if question:
-        pooled = question_features(engine, [question], [2])[:, 0]
+        pooled = question_features(engine, [question], [2], head.salience)[:, 0]
         assert [engine.encode_query(question)] == sign_codes(pooled, head.query_mean, head.query_projection)
     else:
         assert len(engine.encode_query(question)) == 64

@@ -19,10 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.convert.data import EVAL_SETS, Passage, Question, passage, question, read_eval, read_lines
-from engine.convert.features import passage_features, question_features
+from engine.convert.features import passage_features, question_features, token_salience
 from engine.convert.losses import LossLog
 from engine.convert.training import settings_of
 from engine.engine import Engine
+from engine.evidence import tokenizer_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ def sample(folder: Path, settings: RecallSettings) -> tuple[list[Passage], list[
 
 
 def cached_features(engine: Engine, data: Path, work: Path, settings: RecallSettings) -> dict[str, Tensor]:
-    """Features of the training sample, computed once: `passages` [N, d], `questions` [M, d], `gold` [M]."""
+    """Features of the training sample, computed once: `passages` [N, d], `questions` [M, d], `gold` [M]
+    (which passage answers a question), `salience` [V].
+    """
     file = (
         work
         / f"recall-{settings.layer}-{settings.passages}-{settings.seed}-{engine.fingerprint[:12]}.safetensors"
@@ -72,9 +75,12 @@ def cached_features(engine: Engine, data: Path, work: Path, settings: RecallSett
         return load_file(file)
     passages, questions = sample(data, settings)
     place = {item.cid: i for i, item in enumerate(passages)}
+    texts, asked, layers = [p.text for p in passages], [q.question for q in questions], [settings.layer]
+    salience = token_salience(tokenizer_of(engine), texts, engine.config.vocab_size)
     features = {
-        "passages": passage_features(engine, [p.text for p in passages], [settings.layer])[:, 0],
-        "questions": question_features(engine, [q.question for q in questions], [settings.layer])[:, 0],
+        "salience": salience,
+        "passages": passage_features(engine, texts, layers, salience)[:, 0],
+        "questions": question_features(engine, asked, layers, salience)[:, 0],
         "gold": torch.tensor([place[q.cid] for q in questions]),
     }
     work.mkdir(parents=True, exist_ok=True)
@@ -119,6 +125,7 @@ def train(
             "recall.projection": (weights[0] / spread).contiguous(),
             "recall.query_mean": questions.mean(dim=0),
             "recall.query_projection": (weights[1] / spread).contiguous(),
+            "recall.salience": features["salience"],
         }
 
 
@@ -157,15 +164,15 @@ def evaluate(
     engine: Engine, data: Path, adapter: dict[str, Tensor], limit: int = 400
 ) -> dict[str, dict[str, float]]:
     """Recall at 1, 5, 20 of the codes alone on each development set, searched within that set."""
-    layer, results = int(adapter["recall.layer"][0]), {}
+    layers, salience, results = [int(adapter["recall.layer"][0])], adapter["recall.salience"], {}
     for name in EVAL_SETS:
         passages, questions = read_eval(data, name)
         questions = [q for q in questions if q.answers]
         questions = random.Random(0).sample(questions, min(limit, len(questions)))
         place = {p.cid: i for i, p in enumerate(passages)}
         gold = torch.tensor([place[q.cid] for q in questions])
-        hidden = passage_features(engine, [p.text for p in passages], [layer], name)[:, 0]
-        asked = question_features(engine, [q.question for q in questions], [layer])[:, 0]
+        hidden = passage_features(engine, [p.text for p in passages], layers, salience, name)[:, 0]
+        asked = question_features(engine, [q.question for q in questions], layers, salience)[:, 0]
         keys = torch.where((hidden - adapter["recall.mean"]) @ adapter["recall.projection"].T > 0, 1.0, -1.0)
         queries = (asked - adapter["recall.query_mean"]) @ adapter["recall.query_projection"].T
         score = torch.where(queries > 0, 1.0, -1.0) @ keys.T

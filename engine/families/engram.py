@@ -64,10 +64,12 @@ def load(source: Source, config: ModelConfig, spiking: bool, dtype: torch.dtype)
             )
         )
     table = linear("embedding", config.vocab_size, width)
-    return ModelWeights(table, tuple(layers), source.take("norm", width), table, _recall(source, width))
+    return ModelWeights(
+        table, tuple(layers), source.take("norm", width), table, _recall(source, width, config.vocab_size)
+    )
 
 
-def _recall(source: Source, width: int) -> RecallWeights | None:
+def _recall(source: Source, width: int, vocabulary: int) -> RecallWeights | None:
     from engine.weights import INDICES, RecallWeights
 
     if not source.has("recall.projection"):
@@ -79,6 +81,7 @@ def _recall(source: Source, width: int) -> RecallWeights | None:
         projection=projection,
         query_mean=source.take("recall.query_mean", width),
         query_projection=source.take("recall.query_projection", *projection.shape),
+        salience=source.take("recall.salience", vocabulary) if source.has("recall.salience") else None,
     )
 
 
