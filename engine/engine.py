@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint import open_checkpoint
-from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
+from engine.coding import Coder, DenseCoder, SpikeCoder
 from engine.config import ModelConfig, parse_config, with_threshold
 from engine.decoder import Decoder
 from engine.errors import ModelError
 from engine.families import FAMILIES
 from engine.host import compute_dtype
-from engine.passages import PassageCoder, sign_codes
+from engine.passages import PassageCoder, question_code
 from engine.placement import Placement, automatic, device_dtype, place
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
 from engine.stepping import aligned_chunks, choose
+from engine.tally import SpikeTally
 from engine.tokenizer import Tokenizer
 from engine.w8aspike import W8ASpikeCoder
 from engine.weights import ModelWeights, moved
@@ -214,15 +215,7 @@ class Engine:
         if recall is None or self.tokenizer is None:
             raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
         ids = [self.tokenizer.separator_id, *(self.tokenizer.encode(text) or [self.tokenizer.separator_id])]
-        state, total = self.new_state(), torch.zeros(self.config.hidden_size, device=self.decoder.device)
-        with torch.inference_mode():
-            for chunk in self._chunks(ids, 0):
-                first = 1 if state.tokens_read == 0 else 0  # the separator is no part of the question
-                hidden = self.decoder.forward(self._ids(chunk), state, stop=recall.layer)
-                assert hidden is not None
-                total += hidden[first:].sum(dim=0)
-            mean = total[None] / (len(ids) - 1)
-            return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
+        return question_code(self.decoder, recall, map(self._ids, self._chunks(ids, 0)), self.new_state())
 
     def _own(self, state: ContextState) -> ContextState:
         if state.fingerprint != self.fingerprint:

@@ -48,8 +48,8 @@ def _truth(inputs):
 def test_outputs_and_final_state_equal_the_recurrence(length, strength, given, bf16):
     inputs = _inputs(length, strength, given=given)
     # float32: sums over 24 channels and 64 writes round by 2^-24 each. bfloat16: eight rounded factors stand
-    # between an input and an output (2^-8 each, for the interpreter cuts where a GPU rounds); what a chunk gets
-    # wrong the next ones shrink, as they shrink the state.
+    # between an input and an output (2^-8 each, for the interpreter cuts where a GPU rounds); what a chunk
+    # gets wrong the next ones shrink, as they shrink the state.
     limit = 8 * 2**-8 if bf16 else 2**-24 * (24 + 64)
     assert _worst(delta_chunked_triton(*inputs, bf16=bf16), _truth(inputs)) < limit
 
