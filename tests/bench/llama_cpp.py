@@ -68,11 +68,11 @@ def best(found: dict[str, list[float]], peers: list[Peer]) -> Peer:
     return max(peers, key=lambda peer: statistics.median(found[peer.name]))
 
 
-def write(what: str, found: dict[str, list[float]], peer: Peer, engine: Engine, **settings: int) -> None:
+def write(found: dict[str, list[float]], peer: Peer, out: Path | None, **settings: object) -> None:
     """One line: ours against one peer."""
     ours, theirs = found["ours"], found[peer.name]
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    settings_of = {"what": what, "gguf": peer.name, "runs": len(ours), "backend": engine.backend}
+    settings |= {"gguf": peer.name, "runs": len(ours)} | peer.about
     values = {
         "tokens_per_s": round(statistics.median(ours), 1),
         "peer_tokens_per_s": round(statistics.median(theirs), 1),
@@ -80,7 +80,7 @@ def write(what: str, found: dict[str, list[float]], peer: Peer, engine: Engine, 
         "ratio_min": round(min(ratios), 2),
         "ratio_max": round(max(ratios), 2),
     }
-    record("llama_cpp", settings_of | settings | peer.about, values)
+    record("llama_cpp", settings, values, out)
 
 
 def main() -> None:
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[512, 2048, 8192])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
     engine = Engine.load(options.model)
     peers = [Peer(options.bench, path, options.threads) for path in options.gguf]
@@ -115,13 +116,14 @@ def main() -> None:
         sides |= {peer.name: lambda p=peer, n=length: p.reads(n) for peer in chosen}  # type: ignore[misc]
         found = in_turn(options.runs, sides)
         for peer in chosen:
-            write("reading", found, peer, engine, length=length)
+            write(found, peer, options.out, what="reading", length=length, backend=engine.backend)
         chosen = [best(found, chosen)]
     sides = {"ours": lambda: tokens_per_s(engine, behind.clone(), NEW_TOKENS)}
     sides |= {peer.name: peer.writes for peer in peers}
     found = in_turn(options.runs, sides)
     for peer in peers:
-        write("writing", found, peer, engine, context=CONTEXT, tokens=NEW_TOKENS)
+        settings = {"context": CONTEXT, "tokens": NEW_TOKENS, "backend": engine.backend}
+        write(found, peer, options.out, what="writing", **settings)
 
 
 if __name__ == "__main__":

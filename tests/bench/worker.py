@@ -7,6 +7,7 @@ a folder of passages and questions; without it the text is made up.
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
 import time
@@ -86,7 +87,7 @@ def summary(job: Job, rows: list[dict[str, Any]], peak: int) -> dict[str, Any]:
     values |= {"checkpoint_share": round(spent / seconds, 4), "peak_rss_bytes": peak}
     later = [row["tokens_per_s"] for row in speeds[1:]]
     if later:
-        middle = sorted(later)[len(later) // 2]
+        middle = statistics.median(later)
         values["slowest_over_median"] = round(min(later) / middle, 3)
         values["fastest_over_median"] = round(max(later) / middle, 3)
     return values | {"state_bytes": rows[-1]["state_bytes"] if rows else None, "stretches": speeds}
