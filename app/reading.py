@@ -55,6 +55,7 @@ class Reader:
         # What the database knows of: tokens in the last checkpoint, documents marked read, and when.
         self._saved_tokens = self._saved_whole = self._shown_whole = self._counted = 0
         self._saved_at = self._shown_at = time.monotonic()
+        self._checkpoints, self._checkpoint_s = 0, 0.0
 
     def run(self) -> dict[str, Any]:
         """Read until nothing is left; returns what was done."""
@@ -74,6 +75,8 @@ class Reader:
             "resumed_at": started_at,
             "read_now": self._read_tokens,
             "documents": len(self._plan.entries),
+            "checkpoints": self._checkpoints,
+            "checkpoint_s": self._checkpoint_s,
         }
 
     def _refuse_too_long(self) -> None:
@@ -129,8 +132,11 @@ class Reader:
         if self._state.tokens_read == self._saved_tokens:
             self._show()
             return self._load_plan() == self._plan
+        began_at = time.monotonic()
         if not self._ladder.save(self._state, self._plan, self._write_checkpoint):
             return False
+        self._checkpoints += 1
+        self._checkpoint_s += time.monotonic() - began_at
         self._written()
         self._saved_tokens, self._saved_whole = self._state.tokens_read, self._shown_whole
         self._saved_at = time.monotonic()

@@ -11,9 +11,9 @@ from typing import Any
 from engine.errors import ModelError
 from engine.gguf_source import GgufSource
 from engine.shards import PICKLES
+from engine.sources import TensorSource
 from engine.tokenizer import Tokenizer
 from engine.vocab_files import has_vocab_files
-from engine.weights import TensorSource
 
 HASH_WHOLE_BELOW = 1 << 30
 

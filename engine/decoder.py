@@ -9,14 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.block_memory import block_memory
-from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, SpikeTally, per_layer
+from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, per_layer
 from engine.config import LayerConfig, ModelConfig
+from engine.gated_linear import gated_heads
 from engine.moe import add_routed
 from engine.sinks import LearnedSinks
 from engine.sparse_state import add_halves, sparse_heads
 from engine.spill import SpillSettings
 from engine.state import ContextState, LayerState
-from engine.weights import Gates, LayerWeights, ModelWeights
+from engine.tally import SpikeTally
+from engine.weights import LayerWeights, ModelWeights
 from engine.window_cache import SEGMENT, Rotary, WindowCache
 from kernels.ops import Ops
 from kernels.window import Sinks
@@ -202,14 +204,7 @@ class Decoder:
         elif memory.sinks is not None:
             heads = memory.sinks.read(q, k, v, self.rotary, self.cache_dtype)
         if kind.linear and layer.gates is not None:
-            decay = layer.gates.decay
-            gate: Tensor | None = None  # tied to the key
-            if isinstance(decay, Linear):
-                gate = coder.linear(decay, coded)
-            elif decay is not None:
-                normed = F.rms_norm(hidden, (c.hidden_size,), layer.attn_norm, c.norm_eps)
-                gate = F.linear(F.linear(normed, decay.down), decay.up, decay.bias)
-            branch, memory.linear = self._gated_linear(coder, layer.gates, gate, q, k, v, memory.linear)
+            branch, memory.linear = gated_heads(coder, c, layer, hidden, coded, (q, k, v), memory.linear)
             if heads is not None and layer.gates.softmax_norm is not None:
                 heads = F.rms_norm(heads.float(), (c.head_dim,), layer.gates.softmax_norm, c.norm_eps)
             heads = branch if heads is None else heads + branch
@@ -242,27 +237,3 @@ class Decoder:
             sinks = Sinks(cache.rotated_sinks(self.rotary), cache.sink_values, q, position)
         rotated, keys, values = coder.attended(rotated, *cache.visible(q.shape[1]))
         return coder.ops.window_attention(rotated, keys, values, cache.left, sinks, position)
-
-    def _gated_linear(
-        self, coder: Coder, gates: Gates, gate: Tensor | None, q: Tensor, k: Tensor, v: Tensor,
-        state: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Gated linear attention -> heads [T, H, D] and the new state.
-
-        Golden semantics (relu, logsigmoid / 16), or without `gate` tied to the key: q and k through a
-        sigmoid, decay 1 - k.
-        """
-        c = self.config
-        count = q.shape[1]
-        if gate is None:
-            decay = F.logsigmoid(-k)  # the logarithm of 1 - sigmoid(k), exact where that is tiny
-            q, k = torch.sigmoid(q), torch.sigmoid(k)
-        else:
-            decay = F.logsigmoid(gate) / c.gate_normalizer
-            decay = decay.view(count, c.num_kv_heads, c.head_dim).transpose(0, 1)
-            q, k = F.relu(q), F.relu(k)
-        grouped = q.reshape(c.num_kv_heads, c.num_heads // c.num_kv_heads, count, c.head_dim)
-        out, state = coder.ops.gated_linear_attention(grouped, k, v, decay, state)
-        heads = out.reshape(c.num_heads, count, c.head_dim).transpose(0, 1)
-        heads = F.rms_norm(heads, (c.head_dim,), gates.norm, c.norm_eps)
-        return (heads if gates.mix is None else heads * gates.mix[:, None]), state

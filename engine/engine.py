@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint import open_checkpoint
-from engine.coding import Coder, DenseCoder, SpikeCoder, SpikeTally
+from engine.coding import Coder, DenseCoder, SpikeCoder
 from engine.config import ModelConfig, parse_config, with_threshold
 from engine.decoder import Decoder
 from engine.errors import ModelError
 from engine.families import FAMILIES
 from engine.host import compute_dtype
-from engine.passages import NOTHING, PassageCoder, sign_codes
+from engine.passages import PassageCoder, question_code
 from engine.placement import Placement, automatic, device_dtype, place
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
 from engine.stepping import aligned_chunks, choose
+from engine.tally import SpikeTally
 from engine.tokenizer import Tokenizer
 from engine.w8aspike import W8ASpikeCoder
 from engine.weights import ModelWeights, moved
@@ -214,17 +215,8 @@ class Engine:
         if recall is None or self.tokenizer is None:
             raise ModelError("this model has no recall head or no tokenizer, so questions cannot be coded")
         separator = self.tokenizer.separator_id
-        state, total = self.new_state(), torch.zeros(self.config.hidden_size, device=self.decoder.device)
-        counted = total.new_zeros(())
-        with torch.inference_mode():
-            for chunk in self._chunks([separator, *self.tokenizer.encode(text)], 0):
-                ids = self._ids(chunk)
-                hidden = self.decoder.forward(ids, state, stop=recall.layer)
-                assert hidden is not None
-                weights = recall.weigh(ids, separator)
-                total, counted = total + weights @ hidden, counted + weights.sum()
-            mean = total[None] / counted.clamp(min=NOTHING)
-            return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
+        ids = map(self._ids, self._chunks([separator, *self.tokenizer.encode(text)], 0))
+        return question_code(self.decoder, recall, ids, self.new_state(), separator)
 
     def _own(self, state: ContextState) -> ContextState:
         if state.fingerprint != self.fingerprint:

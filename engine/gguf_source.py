@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelError
-from engine.weights import FLOATS, check_tensor, refuse_left_over
+from engine.sources import FLOATS, check_tensor, refuse_left_over
 
 BLOCK_ELEMENTS = 1 << 22
 _TOP = {

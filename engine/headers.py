@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.errors import ModelError
 from engine.gguf_source import GgufSource, gguf_name
 from engine.shards import locate_tensors
-from engine.weights import FLOATS, INDICES, check_tensor
+from engine.sources import FLOATS, INDICES, check_tensor
 
 SCALES = ".weight_quantizer.scales"
 DTYPES = {

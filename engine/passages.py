@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from engine.decoder import Decoder
 from engine.state import ContextState
 from engine.weights import RecallWeights
 from kernels.hamming import pack_signs
@@ -62,6 +63,22 @@ class PassageCoder:
             means = sums[:-1] / counts[:-1, None].clamp(min=NOTHING)
             codes = sign_codes(means, self._recall.mean, self._recall.projection)
             self.codes = list(zip(finished, codes, strict=True))
+
+
+def question_code(
+    decoder: Decoder, recall: RecallWeights, chunks: Iterable[Tensor], state: ContextState, separator: int
+) -> bytes:
+    """The code of a question given as chunks of ids after a separator, read alone into a new `state`."""
+    total = torch.zeros(decoder.config.hidden_size, device=decoder.device)
+    counted = total.new_zeros(())
+    with torch.inference_mode():
+        for chunk in chunks:
+            hidden = decoder.forward(chunk, state, stop=recall.layer)
+            assert hidden is not None
+            weights = recall.weigh(chunk, separator)
+            total, counted = total + weights @ hidden, counted + weights.sum()
+        mean = total[None] / counted.clamp(min=NOTHING)
+        return sign_codes(mean, recall.query_mean, recall.query_projection)[0]
 
 
 def sign_codes(means: Tensor, center: Tensor, projection: Tensor) -> list[bytes]:

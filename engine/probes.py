@@ -58,31 +58,36 @@ def window_attention(engine: Engine, rows: int, window: int) -> Run:
     return lambda: ops.window_attention(q, k, k, window)
 
 
-def one_token(layers: FusedLayers, shapes: Shapes, copies: int) -> Callable[[float], tuple[Run, Run]]:
+def one_token(layers: FusedLayers, shapes: Shapes, copies: int) -> Callable[[float], dict[str, Run]]:
     """For a share of silent channels: one token through `copies` layers' weights with those of silent
-    channels unread, and by torch's product, which reads all.
+    channels unread ("event"), and through products that read all, ours compiled ("whole") and torch's.
     """
     dense = [_codes(n, k, copy) for copy in range(copies) for n, k in shapes]
     turned = [layers.arrange(w) for w in dense]
     scales = {n: torch.ones(n) for n, _ in shapes}
     fired, worth = np.zeros(3, np.int64), torch.ones(1, 1)
 
-    def pair(silent: float) -> tuple[Run, Run]:
+    def ways(silent: float) -> dict[str, Run]:
         counts = {k: _counts(k, silent)[None] for _, k in shapes}
         values = {k: low.float() for k, low in counts.items()}
 
-        def skipping() -> None:
+        def event() -> None:
             for codes in turned:
                 n, k = codes.shape
                 layers.linear(values[k], None, 0.0, 1.0, codes, scales[n], fired)
 
         def whole() -> None:
             for codes in dense:
+                n, k = codes.shape
+                layers.table(values[k], 1.0, codes, scales[n])
+
+        def torch_product() -> None:
+            for codes in dense:
                 spike_matmul(Spikes(counts[codes.shape[1]], worth), codes)
 
-        return skipping, whole
+        return {"event": event, "whole": whole, "torch": torch_product}
 
-    return pair
+    return ways
 
 
 def _normal(*shape: int) -> Tensor:

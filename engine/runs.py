@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.coding import SpikeTally
+from engine.tally import SpikeTally
 
 
 @dataclass(frozen=True, slots=True)

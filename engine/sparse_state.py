@@ -8,7 +8,7 @@ from engine.coding import Coder
 from engine.config import LayerConfig, ModelConfig
 from engine.sparse_config import SparseStateConfig
 from engine.weights import LayerWeights, SparseState
-from kernels.delta import delta_chunked
+from kernels.ops import Ops
 
 
 def sparse_heads(
@@ -22,7 +22,7 @@ def sparse_heads(
         return None, states
     qkv = coder.linear(layer.sparse.qkv, coder.norm(hidden, layer.attn_norm, config.norm_eps))
     normed = F.rms_norm(hidden, (hidden.shape[-1],), layer.attn_norm, config.norm_eps)
-    return expand_state(layer.sparse, kind.sparse, qkv, normed, states, config.norm_eps)
+    return expand_state(coder.ops, layer.sparse, kind.sparse, qkv, normed, states, config.norm_eps)
 
 
 def add_halves(
@@ -40,7 +40,13 @@ def add_halves(
 
 
 def expand_state(
-    weights: SparseState, kind: SparseStateConfig, qkv: Tensor, normed: Tensor, states: Tensor, eps: float
+    ops: Ops,
+    weights: SparseState,
+    kind: SparseStateConfig,
+    qkv: Tensor,
+    normed: Tensor,
+    states: Tensor,
+    eps: float,
 ) -> tuple[Tensor, Tensor]:
     """Heads [T, H D] and the new states [1 + N, H, K, V], all float32 (golden README 7.3).
 
@@ -56,12 +62,12 @@ def expand_state(
     strength = strength.sigmoid().T
     share = torch.softmax(F.linear(normed, weights.router), dim=-1)
     picked = share.topk(kind.active, dim=-1).indices
-    out, shared = delta_chunked(q, k, v, decay[:heads], strength[:heads], states[0])
+    out, shared = ops.gated_delta_rule(q, k, v, decay[:heads], strength[:heads], states[0])
     new = [shared]
     for i, state in enumerate(states[1:]):
         mine = (picked == i).any(dim=-1).nonzero().flatten()
         some = share[mine, i, None]
-        part, state = delta_chunked(
+        part, state = ops.gated_delta_rule(
             other_q[:, mine] * some,
             other_k[:, mine] * some,
             v[:, mine],

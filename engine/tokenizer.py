@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from tokenizers import Tokenizer as Backend
 from engine.errors import ModelError
 from engine.gguf_vocab import read_gguf_vocab
 from engine.segments import SEGMENT_CHARS, IntArray, Offsets, Segment, Segmenter, encodable
+from engine.tokenizer_files import content, read_backend, read_json, write_whole
 from engine.vocab_files import has_vocab_files, read_vocab_files
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class Tokenizer:
         from engine.chat import chosen_template
 
         folder = Path(folder)
-        config = _read_json(folder / "tokenizer_config.json")
+        config = read_json(folder / "tokenizer_config.json")
         jinja = folder / "chat_template.jinja"
         template = jinja.read_text("utf-8") if jinja.is_file() else config.get("chat_template")
-        bos, eos = (_content(config.get(name)) for name in ("bos_token", "eos_token"))
+        bos, eos = (content(config.get(name)) for name in ("bos_token", "eos_token"))
         if not (folder / "tokenizer.json").is_file() and has_vocab_files(folder):
             backend = read_vocab_files(folder, config)
         else:
-            backend = _read_backend(folder / "tokenizer.json")
+            backend = read_backend(folder / "tokenizer.json")
         return cls(backend, bos, eos, chosen_template(template))
 
     @classmethod
@@ -81,8 +81,8 @@ class Tokenizer:
             "chat_template": self.chat_template,
         }
         present = {key: value for key, value in config.items() if value is not None}
-        _replace(folder / "tokenizer.json", self._backend.to_str())
-        _replace(folder / "tokenizer_config.json", json.dumps(present, ensure_ascii=False, indent=2))
+        write_whole(folder / "tokenizer.json", self._backend.to_str())
+        write_whole(folder / "tokenizer_config.json", json.dumps(present, ensure_ascii=False, indent=2))
 
     @property
     def vocab_size(self) -> int:
@@ -221,31 +221,3 @@ def _byte_lengths(backend: Backend) -> IntArray:
     for token, index in vocab.items():
         lengths[index] = len(token)
     return lengths
-
-
-def _read_backend(path: Path) -> Backend:
-    if not path.is_file():
-        raise ModelError(
-            f"There is no {path.name} in {path.parent}.", "Prepare the model again: python3 start.py setup."
-        )
-    try:
-        return Backend.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for every malformed file
-        raise ModelError(f"{path} is not a tokenizer file: {error}", "Prepare the model again.") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}", "Prepare the model again.") from error
-
-
-def _content(token: str | dict[str, Any] | None) -> str | None:
-    return token["content"] if isinstance(token, dict) else token
-
-
-def _replace(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, "utf-8")
-    os.replace(unfinished, path)

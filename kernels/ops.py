@@ -5,6 +5,7 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
+from kernels.delta import delta_chunked
 from kernels.gla import gla_chunked
 from kernels.int8 import Excess, group_linear
 from kernels.int8.cpu import spike_matmul
@@ -44,6 +45,11 @@ class Ops(Protocol):
         self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Outputs [Hk, G, T, V] and the new state; see `kernels.gla.gla_chunked`."""
+
+    def gated_delta_rule(
+        self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, beta: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs [H, T, V] and the new state; see `kernels.delta.delta_chunked`."""
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
         """`x` [H, T, D] rotated by `cos`, `sin` [T, D/2], in float32; into `out` (its dtype) if given."""
@@ -103,6 +109,12 @@ class TorchOps:
     ) -> tuple[Tensor, Tensor]:
         """See `Ops`."""
         return gla_chunked(q, k, v, log_decay, state)
+
+    def gated_delta_rule(
+        self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, beta: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Ops`."""
+        return delta_chunked(q, k, v, log_decay, beta, state)
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
         """See `Ops`."""

@@ -7,6 +7,7 @@ import torch
 import triton
 from torch import Tensor
 
+from kernels.delta.triton import delta_chunked_triton
 from kernels.gla.triton import gla_chunked_triton
 from kernels.int8 import Excess
 from kernels.int8.triton import fits_groups, spike_linear_triton
@@ -66,6 +67,12 @@ class TritonOps(TorchOps):
     ) -> tuple[Tensor, Tensor]:
         """See `Ops`."""
         return gla_chunked_triton(q, k, v, log_decay, state, bf16=self._bf16)
+
+    def gated_delta_rule(
+        self, q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, beta: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Ops`."""
+        return delta_chunked_triton(q, k, v, log_decay, beta, state, bf16=self._bf16)
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor, out: Tensor | None = None) -> Tensor:
         """See `Ops`."""

@@ -1,8 +1,8 @@
 """What the Triton kernels share: block sizes by device family, and the number types of their products.
 
 Imported only by modules that need Triton. Kernels use plain pointers and masks (no block pointers, which
-newer versions dropped) and compute offsets in 64 bits. They call no functions of their own: the interpreter
-takes milliseconds for a call. Compiled kernels and the choices of the tuner stay in Triton's cache folder
+newer versions dropped) and compute offsets in 64 bits. In loops they call no functions of their own: the
+interpreter takes milliseconds for a call. Compiled kernels and tuned choices stay in Triton's cache folder
 ($TRITON_CACHE_DIR).
 """
 

@@ -27,7 +27,12 @@ if not Path("/proc/driver/nvidia").exists() and shutil.which("nvidia-smi") is No
 collect_ignore = (
     []
     if importlib.util.find_spec("triton")
-    else ["test_engine_placement.py", "test_gpu_bench.py", "test_kernels_triton.py"]
+    else [
+        "test_engine_placement.py",
+        "test_gpu_bench.py",
+        "test_kernels_delta_triton.py",
+        "test_kernels_triton.py",
+    ]
 )
 
 

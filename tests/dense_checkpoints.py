@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from engine.config import parse_config
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 from tests.tokenizer_files import train_backend
 
 SHAPE = {

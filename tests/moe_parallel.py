@@ -11,7 +11,7 @@ from torch import Tensor
 from engine import Engine
 from engine.config import parse_config
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 from kernels.rotary import inverse_frequencies, rotate
 
 CONFIG = {

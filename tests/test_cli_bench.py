@@ -9,7 +9,11 @@ import pytest
 from cli_home import home
 
 from app import cli
-from app.bench.ttft import fit_quadratic
+from app.bench.kernels import break_even
+from app.bench.plan import Plan
+from app.bench.ttft import fit_quadratic, measure
+from app.services import Services
+from app.settings import Options
 
 __all__ = ["home"]  # fixture
 
@@ -83,3 +87,25 @@ def test_a_quadratic_is_fitted_and_its_error_stated() -> None:
     assert error < 1e-9
     assert fit_quadratic(lengths, [exact[0], exact[1] * 1.2, exact[2]])[2] > 0.05
     assert min(fit_quadratic(lengths, [5.0, 6.0, 7.0])[:2]) >= 0
+
+
+def test_skipping_breaks_even_between_the_last_loss_and_the_next_gain() -> None:
+    assert break_even({0.0: 0.8, 0.2: 0.9, 0.4: 1.1, 0.6: 1.5}) == pytest.approx(0.3)
+    assert break_even({0.0: 1.1, 0.2: 0.9, 0.4: 1.1}) == pytest.approx(0.3), (
+        "a gain below a loss does not count"
+    )
+    assert break_even({0.0: 1.2, 0.5: 1.4}) == 0.0
+    assert break_even({0.0: 0.5, 0.5: 0.9}) is None
+
+
+def test_first_tokens_beyond_what_is_measured_say_where_they_come_from(home: Path) -> None:
+    plan = Plan(Services(Options(home=home)), quick=True, runs=1)
+    rows = {row.settings["length"]: row for row in measure(plan, {4096: 7.0})}
+    assert rows[2048].settings["ours"] == "measured"
+    assert rows[2048].values["ttft_s"] > 0
+    assert rows[4096].settings["ours"] == "worker run"
+    assert rows[4096].values["worker_ttft_s"] == 7.0
+    assert rows[4096].values["fitted_ratio"] > 0
+    assert all("fit_error" in rows[n].values for n in (2048, 4096))
+    (*_, last) = measure(plan)
+    assert last.values["fitted_ttft_s"] > rows[2048].values["ttft_s"]

@@ -12,7 +12,7 @@ from engine import Engine
 from engine.config import parse_config
 from engine.errors import ModelError
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 
 TINY = {
     name: json.loads((DATA / name / "config.json").read_text()) for name in ("gla_swa_tiny", "w8aspike_tiny")

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from engine import Engine
 from engine.config import parse_config
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 
 WIDE = {
     "hidden_size": 1024,

@@ -15,8 +15,8 @@ from engine import Engine
 from engine.config import parse_config
 from engine.errors import StateError
 from engine.families import FAMILIES
+from engine.sources import ShapeSource
 from engine.spill import DEFAULT_LIMIT, SpillSettings
-from engine.weights import ShapeSource
 
 FOLDER = DATA / "sse_swa_moba_tiny"
 

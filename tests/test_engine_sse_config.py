@@ -12,7 +12,7 @@ from engine import Engine
 from engine.config import parse_config
 from engine.errors import ModelError
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 
 FOLDER = DATA / "sse_swa_moba_tiny"
 TINY = json.loads((FOLDER / "config.json").read_text())

@@ -8,7 +8,7 @@ import torch
 from engine.config import parse_config
 from engine.errors import ModelError
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 from tests.moe_parallel import CONFIG, changed, tiny_moe_dir
 from tests.test_imports import ROOT
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.coding import Linear, SpikeCoder, SpikeTally
+from engine.coding import Linear, SpikeCoder
 from engine.host import choose_ops
+from engine.tally import SpikeTally
 from kernels.hamming import hamming_distances
 from kernels.native import NativeOps, library, load
 from kernels.ops import TorchOps

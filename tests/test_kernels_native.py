@@ -129,3 +129,21 @@ def test_a_compiler_that_fails_leaves_nothing_behind(monkeypatch, tmp_path):
     with pytest.raises(BuildError, match="failed"):
         library.build(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_rows_are_placed_by_the_compiled_call_one_token_too(compiled, monkeypatch, count):
+    joined, angle = _normal(count, (6 + 2 * 2) * 16), _normal(count, 8, seed=1)
+    parts = joined.split((6 * 16, 2 * 16, 2 * 16), dim=-1)
+    q, k, v = (part.view(count, -1, 16).transpose(0, 1) for part in parts)
+    caches = [torch.zeros(3, 2, 40, 16, dtype=torch.bfloat16) for _ in range(2)]
+    views = [[cache[i, :, 5 : 5 + count] for i in range(3)] for cache in caches]
+    truth = TorchOps().place(q, k, v, angle.cos(), angle.sin(), *views[1])
+    if isinstance(compiled, NativeOps):
+        monkeypatch.setattr(TorchOps, "place", None)
+    ours = compiled.place(q, k, v, angle.cos(), angle.sin(), *views[0])
+    torch.testing.assert_close(ours, truth, rtol=0, atol=2**-21)
+    # A product within float noise of a tie may round to its other neighbour in bfloat16.
+    torch.testing.assert_close(caches[0], caches[1], rtol=2**-7, atol=1e-6)
+    assert not caches[0][:, :, :5].any()
+    assert not caches[0][:, :, 5 + count :].any()

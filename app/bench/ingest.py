@@ -23,7 +23,7 @@ SAMPLE = ROOT / "assets" / "sample" / "documents" / "physics" / "muon-lifetime.p
 
 def measure(plan: Plan) -> Iterator[Measured]:
     """Pages per second of files of `pages` pages; how many times faster than the pages are read."""
-    pages, files = (4, 2) if plan.quick else (50, 4)
+    pages, files = (4, 2) if plan.quick else (250, 4)
     with tempfile.TemporaryDirectory() as folder:
         paths = [write_pdf(Path(folder) / f"{number}.pdf", pages) for number in range(files)]
         workers = sorted({1, min(files, os.cpu_count() or 1)})

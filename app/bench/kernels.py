@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
 from app.bench.plan import Plan
 from app.bench.record import Measured
-from app.bench.timing import in_turn, ratio
+from app.bench.timing import in_turn, ratio, seconds
 from engine import probes
 
 SILENT = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 WINDOW = 1024
+EVENT_S = 60.0
 
 
 def measure(plan: Plan) -> Iterator[Measured]:
@@ -38,35 +40,57 @@ def measure(plan: Plan) -> Iterator[Measured]:
 
 
 def event_driven(plan: Plan) -> Iterator[Measured]:
-    """One token through weights that no cache holds, those of silent channels unread, against torch's
-    product, which reads all; where both break even, and what silence saves.
+    """One token through weights that no cache holds, those of silent channels unread, against products that
+    read all, ours compiled and torch's; and the share of silent channels where the first breaks even.
+
+    All shares and ways in turn for a minute: what else the machine does meets each of them alike.
     """
     layers = plan.engine.decoder.ops.layers
     if layers is None:
         yield Measured({"kernel": "event-driven product"}, {"ms_per_token": None})
         return
     copies = 2 if plan.quick else 30
-    pair = probes.one_token(layers, probes.layer_shapes(plan.engine.config), copies)
-    event: dict[float, float] = {}
-    break_even: float | None = None
+    ways = probes.one_token(layers, probes.layer_shapes(plan.engine.config), copies)
+    runs = {share: ways(share) for share in SILENT}
+    found: dict[tuple[float, str], list[float]] = {(s, way): [] for s in SILENT for way in runs[s]}
+    began, rounds = time.perf_counter(), 0
+    while rounds < plan.runs or (not plan.quick and time.perf_counter() - began < EVENT_S):
+        for share, way in found:
+            found[share, way].append(seconds(runs[share][way]))
+        rounds += 1
+    speedups = {}
     for share in SILENT:
-        skipping, whole = pair(share)
-        found = in_turn(plan.runs, {"event": skipping, "dense": whole})
-        event[share] = statistics.median(found["event"])
-        speedup = ratio(found["dense"], found["event"])
-        # From there on it never loses.
-        break_even = (share if break_even is None else break_even) if speedup >= 1 else None
+        event, whole = found[share, "event"], found[share, "whole"]
+        speedups[share] = ratio(whole, event)
         values = {
-            "ms_per_token": 1000 * event[share],
-            "dense_ms_per_token": 1000 * statistics.median(found["dense"]),
-            "speedup": speedup,
-            "time_of_none_silent": event[share] / event[0.0],
+            "ms_per_token": 1000 * statistics.median(event),
+            "ms_per_token_min": 1000 * min(event),
+            "whole_ms_per_token": 1000 * statistics.median(whole),
+            "whole_ms_per_token_min": 1000 * min(whole),
+            "torch_ms_per_token": 1000 * statistics.median(found[share, "torch"]),
+            "speedup": speedups[share],
+            "speedup_of_min": min(whole) / min(event),
+            "time_of_none_silent": ratio(event, found[0.0, "event"]),
         }
         settings = {"kernel": "event-driven product", "silent_share": share, "layers": copies}
-        yield Measured(settings, _rounded(values))
-    yield Measured(
-        {"kernel": "event-driven product", "layers": copies}, {"break_even_silent_share": break_even}
-    )
+        yield Measured(settings | {"rounds": rounds}, _rounded(values))
+    settings = {"kernel": "event-driven product", "layers": copies, "rounds": rounds}
+    yield Measured(settings, {"break_even_silent_share": break_even(speedups)})
+
+
+def break_even(speedups: Mapping[float, float]) -> float | None:
+    """The share of silent channels from which on skipping their weights never loses, between measured shares
+    by a straight line; None if it always loses.
+    """
+    shares = sorted(speedups)
+    losing = [i for i, share in enumerate(shares) if speedups[share] < 1]
+    if not losing:
+        return shares[0]
+    if losing[-1] + 1 == len(shares):
+        return None
+    below, above = shares[losing[-1]], shares[losing[-1] + 1]
+    part = (1 - speedups[below]) / (speedups[above] - speedups[below])
+    return round(below + part * (above - below), 3)
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
 from app.bench.plan import Plan
-from app.bench.reading import along
 from app.bench.record import Measured
 from app.bench.text import text_ids
 from engine import Engine
@@ -17,43 +17,84 @@ from engine.variants import full_attention
 
 LENGTHS = (65_536, 262_144, 1_048_576, 2_097_152, 4_194_304)
 PEER_LENGTHS = (2048, 4096, 8192, 16_384, 32_768)
+SMALL = (128, 256, 512, 1024)
+SMALL_BEYOND = (2048, 4096)
+ALONE = 262_144
+Times = dict[int, float]
 
 
-def measure(plan: Plan) -> Iterator[Measured]:
-    """Both sides where both are measured, then lengths where the peer is its fitted quadratic and ours
-    follows the speed measured over the longest reading.
+def measure(plan: Plan, worker: Mapping[int, float] | None = None) -> Iterator[Measured]:
+    """Both sides where both are measured; beyond, the peer is its fitted quadratic, and ours is measured up
+    to `plan.tokens`, else from the run of a `worker` (seconds by length), else follows its last speed.
     """
-    ours = plan.engine
-    peer = full_attention(ours)
-    small = (128, 256, 512, 1024)
-    lengths = (
-        small if plan.quick else tuple(n for n in PEER_LENGTHS if n <= (plan.tokens or PEER_LENGTHS[-1]))
-    )
-    ids = list(text_ids(plan.tokenizer, max(lengths)))
-    points: list[tuple[int, float, float]] = []
-    for length in lengths:
-        runs = plan.runs if length <= 8192 else 1
-        first_token(ours, ids[:64]), first_token(peer, ids[:64])
-        pairs = [(first_token(ours, ids[:length]), first_token(peer, ids[:length])) for _ in range(runs)]
-        mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
-        points.append((length, mine, theirs))
-        values = {"ttft_s": round(mine, 3), "full_attention_ttft_s": round(theirs, 3)}
-        yield Measured({"length": length, "runs": runs}, values | {"ratio": round(theirs / mine, 2)})
-    speed = points[-1][0] / points[-1][1]
-    if not plan.quick:
-        *_, last = along(plan, max(plan.tokens, 65_536))
-        speed = last.values["tokens"] / last.values["seconds"]
-    a, b, error = fit_quadratic([p[0] for p in points], [p[2] for p in points])
-    for length in (4096, 8192) if plan.quick else LENGTHS:
+    lengths = SMALL if plan.quick else PEER_LENGTHS
+    if plan.tokens:
+        lengths = tuple(n for n in lengths if n <= plan.tokens) or lengths[:1]
+    ours: Times = {}
+    theirs: Times = {}
+    yield from beside(plan, lengths, ours, theirs)
+    beyond = SMALL_BEYOND if plan.quick else LENGTHS
+    most = SMALL_BEYOND[0] if plan.quick else plan.tokens or ALONE
+    ours |= alone(plan, [n for n in beyond if n <= most])
+    a, b, error = fit_quadratic(list(theirs), list(theirs.values()))
+    for length in beyond:
+        source, name, mine = _mine(length, ours, worker or {})
         full = a * length + b * length**2
         values = {
-            "fitted_ttft_s": round(length / speed, 2),
-            "tokens_per_s": round(speed, 1),
+            name: round(mine, 2),
             "fitted_full_attention_ttft_s": round(full, 3),
             "fit_error": round(error, 4),
-            "fitted_ratio": round(full * speed / length, 1),
+            "fitted_ratio": round(full / mine, 1),
         }
-        yield Measured({"length": length, "fitted_from": [p[0] for p in points]}, values)
+        yield Measured({"length": length, "ours": source, "fitted_from": list(theirs)}, values)
+
+
+def beside(plan: Plan, lengths: Sequence[int], ours: Times, theirs: Times) -> Iterator[Measured]:
+    """Ours and full attention in turn, medians; both are added to `ours` and `theirs`."""
+    engine = plan.engine
+    peer = full_attention(engine)
+    ids = list(text_ids(plan.tokenizer, max(lengths)))
+    for length in lengths:
+        runs = plan.runs if length <= 8192 else 1
+        first_token(engine, ids[:64]), first_token(peer, ids[:64])
+        pairs = [(first_token(engine, ids[:length]), first_token(peer, ids[:length])) for _ in range(runs)]
+        ours[length], theirs[length] = (statistics.median(side) for side in zip(*pairs, strict=True))
+        ratio = theirs[length] / ours[length]
+        values = {"ttft_s": round(ours[length], 3), "full_attention_ttft_s": round(theirs[length], 3)}
+        yield Measured(
+            {"length": length, "ours": "measured", "runs": runs}, values | {"ratio": round(ratio, 2)}
+        )
+
+
+def alone(plan: Plan, lengths: Sequence[int]) -> Times:
+    """Ours at ascending lengths of one reading: seconds read so far, and those of a token behind it."""
+    engine, found = plan.engine, {}
+    if not lengths:
+        return {}
+    state, marks, spent = engine.new_state(), list(lengths), 0.0
+    ids = islice(text_ids(plan.tokenizer, lengths[-1]), lengths[-1])
+    started = time.perf_counter()
+    for progress in engine.read(ids, state):
+        if progress.tokens_read < marks[0]:
+            continue
+        asked = time.perf_counter()
+        next(engine.generate([1], state.clone(), max_new_tokens=1, stop_ids=()))
+        now = time.perf_counter()
+        found[marks.pop(0)] = now - started - spent
+        spent += now - asked
+        if not marks:
+            break
+    return found
+
+
+def _mine(length: int, ours: Times, worker: Mapping[int, float]) -> tuple[str, str, float]:
+    """Where our time at a length comes from, what it is called, and the time."""
+    if length in ours:
+        return "measured", "ttft_s", ours[length]
+    if length in worker:
+        return "worker run", "worker_ttft_s", worker[length]
+    longest = max(ours)
+    return "fitted", "fitted_ttft_s", ours[longest] * length / longest
 
 
 def first_token(engine: Engine, ids: Sequence[int]) -> float:

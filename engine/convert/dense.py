@@ -13,7 +13,7 @@ from engine.config import ModelConfig, parse_config
 from engine.errors import ModelError
 from engine.families import FAMILIES
 from engine.gguf_source import GgufSource
-from engine.weights import ShapeSource, TensorSource
+from engine.sources import ShapeSource, TensorSource
 
 DENSE_FAMILIES = ("gla_swa", "llama", "qwen2", "qwen3")
 TOKENIZER_FILES = (

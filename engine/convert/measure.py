@@ -6,10 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from engine.coding import SpikeTally
 from engine.convert.progress import Progress
 from engine.decoder import Decoder
 from engine.stepping import aligned_chunks
+from engine.tally import SpikeTally
 from kernels.spike import Spikes
 
 WINDOW_BITS = 3

@@ -22,7 +22,7 @@ from engine.convert.dense import DenseModel, open_dense
 from engine.convert.shard_writer import SHARD_BYTES, ShardWriter
 from engine.errors import EngineError, ModelError
 from engine.families import FAMILIES
-from engine.weights import ShapeSource
+from engine.sources import ShapeSource
 
 REPORT_DENSE = (1, 2, 3, 5, 7, 9, 11)
 RENAMED = {

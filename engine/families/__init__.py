@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.config import ConfigReader, ModelConfig
+from engine.config import ModelConfig
+from engine.config_reader import ConfigReader
 from engine.families import engram, gla_swa, gla_swa_moe, llama, qwen, sse_swa_moba
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import ModelWeights, Source
+    from engine.sources import Source
+    from engine.weights import ModelWeights
 
 
 class Family(NamedTuple):

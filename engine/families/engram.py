@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config import ConfigReader, LayerConfig, ModelConfig, SpikeConfig
+from engine.config import LayerConfig, ModelConfig, SpikeConfig
+from engine.config_reader import ConfigReader
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import Gates, ModelWeights, RecallWeights, Source
+    from engine.sources import Source
+    from engine.weights import Gates, ModelWeights, RecallWeights
 
 
 def parse(reader: ConfigReader) -> ModelConfig:
@@ -41,7 +43,8 @@ def parse(reader: ConfigReader) -> ModelConfig:
 def load(source: Source, config: ModelConfig, spiking: bool, dtype: torch.dtype) -> ModelWeights:
     """INT8 codes [N, K] with a scale per row; kept so when spiking, else dequantised to `dtype`."""
     from engine.coding import Linear
-    from engine.weights import CODES, LayerWeights, ModelWeights
+    from engine.sources import CODES
+    from engine.weights import LayerWeights, ModelWeights
 
     def linear(name: str, rows: int, columns: int) -> Linear:
         codes = source.take(f"{name}.codes", rows, columns, dtypes=CODES)
@@ -70,7 +73,8 @@ def load(source: Source, config: ModelConfig, spiking: bool, dtype: torch.dtype)
 
 
 def _recall(source: Source, width: int, vocabulary: int) -> RecallWeights | None:
-    from engine.weights import INDICES, RecallWeights
+    from engine.sources import INDICES
+    from engine.weights import RecallWeights
 
     if not source.has("recall.projection"):
         return None

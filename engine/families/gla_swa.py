@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.config import SILENT, ConfigReader, LayerConfig, ModelConfig, SpikeConfig
+from engine.config import LayerConfig, ModelConfig, SpikeConfig
+from engine.config_reader import SILENT, ConfigReader
 from engine.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import ModelWeights, Source
+    from engine.sources import Source
+    from engine.weights import ModelWeights
 
 GATE_RANK = 16
 GATE_NORMALIZER = 16.0

@@ -20,22 +20,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config import (
-    FULL_ATTENTION,
-    KEY_GATE,
-    SILENT,
-    ConfigReader,
-    ExpertConfig,
-    LayerConfig,
-    ModelConfig,
-)
+from engine.config import FULL_ATTENTION, KEY_GATE, ExpertConfig, LayerConfig, ModelConfig
+from engine.config_reader import SILENT, ConfigReader
 from engine.errors import ModelError
 from engine.families.gla_swa import GATE_NORMALIZER, GATE_RANK
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import ModelWeights, Source
+    from engine.sources import Source
+    from engine.weights import ModelWeights
 
 
 def parse(reader: ConfigReader) -> ModelConfig:

@@ -9,8 +9,9 @@ from engine.coding import Linear
 from engine.config import KEY_GATE, ModelConfig
 from engine.errors import ModelError
 from engine.paging import converted
+from engine.sources import Source
 from engine.sparse_config import SparseStateConfig
-from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, Source, SparseState
+from engine.weights import Experts, Gates, LayerWeights, LowRank, ModelWeights, SparseState
 from kernels.int8 import Excess, quantize_groups
 
 SCALES = ".weight_quantizer.scales"

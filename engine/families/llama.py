@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.config import FULL_ATTENTION, SILENT, ConfigReader, LayerConfig, ModelConfig, SpikeConfig
+from engine.config import FULL_ATTENTION, LayerConfig, ModelConfig, SpikeConfig
+from engine.config_reader import SILENT, ConfigReader
 from engine.errors import ModelError
 from engine.families.gla_swa import SPIKE_K
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import ModelWeights, Source
+    from engine.sources import Source
+    from engine.weights import ModelWeights
 
 
 def parse(reader: ConfigReader) -> ModelConfig:

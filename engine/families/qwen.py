@@ -1,6 +1,7 @@
 """Qwen 2, 2.5 and 3 (dense): Llama with query, key and value biases (2) or norms of queries and keys (3)."""
 
-from engine.config import FULL_ATTENTION, ConfigReader, ModelConfig
+from engine.config import FULL_ATTENTION, ModelConfig
+from engine.config_reader import ConfigReader
 from engine.errors import ModelError
 from engine.families.llama import load, parse_transformer
 

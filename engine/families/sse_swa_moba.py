@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.config import SILENT, ConfigReader, LayerConfig, ModelConfig
+from engine.config import LayerConfig, ModelConfig
+from engine.config_reader import SILENT, ConfigReader
 from engine.errors import ModelError
 from engine.sparse_config import MemoryConfig, SparseStateConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from engine.weights import ModelWeights, Source
+    from engine.sources import Source
+    from engine.weights import ModelWeights
 
 FEED_FORWARD_STEP = 256
 # They pick a kernel or serve training.

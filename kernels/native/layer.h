@@ -91,8 +91,9 @@ inline void feed_forward_token(const Coding& coding, float* hidden, const Weight
 
 // One token's queries rotated into q [heads][d]; its keys, rotated keys and values rounded into the caches (`head`
 // elements from one head to the next).
-inline void place_row(const float* queries, const float* k, const float* v, const float* cos, const float* sin,
-                      int64_t heads, int64_t kv, int64_t d, float* q, bf16* keys, bf16* rotated, bf16* values,
+inline void place_row(const float* __restrict queries, const float* __restrict k, const float* __restrict v,
+                      const float* __restrict cos, const float* __restrict sin, int64_t heads, int64_t kv, int64_t d,
+                      float* __restrict q, bf16* __restrict keys, bf16* __restrict rotated, bf16* __restrict values,
                       int64_t head) {
   const int64_t half = d / 2;
   for (int64_t h = 0; h < heads; ++h)
@@ -101,19 +102,19 @@ inline void place_row(const float* queries, const float* k, const float* v, cons
       q[h * d + i] = a * cos[i] - b * sin[i];
       q[h * d + half + i] = b * cos[i] + a * sin[i];
     }
-  for (int64_t h = 0; h < kv; ++h)
+  for (int64_t h = 0; h < kv; ++h) {
+    for (int64_t i = 0; i < d; ++i) {
+      keys[h * head + i] = to_bf16(k[h * d + i]);
+      values[h * head + i] = to_bf16(v[h * d + i]);
+    }
     for (int64_t i = 0; i < half; ++i) {
       // What is rotated is what the cache holds, rounded, so that a reloaded state gives the same bits.
-      const bf16 low = to_bf16(k[h * d + i]), high = to_bf16(k[h * d + half + i]);
-      const float a = from_bf16(low), b = from_bf16(high);
       const int64_t at = h * head + i;
-      keys[at] = low;
-      keys[at + half] = high;
+      const float a = from_bf16(keys[at]), b = from_bf16(keys[at + half]);
       rotated[at] = to_bf16(a * cos[i] - b * sin[i]);
       rotated[at + half] = to_bf16(b * cos[i] + a * sin[i]);
-      values[at] = to_bf16(v[h * d + i]);
-      values[at + half] = to_bf16(v[h * d + half + i]);
     }
+  }
 }
 
 #if defined(ENGRAM_VNNI)

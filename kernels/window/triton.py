@@ -89,6 +89,28 @@ def _step(
     return out
 
 
+@triton.jit
+def _sinks(
+    query, sink_k, sink_v, kv, gone, d, dim, mixed,
+    SINKS: tl.constexpr, BLOCK_S: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Maximum, sum and mixed values over the sinks of rows of queries, each of which sees those before its
+    `gone`.
+    """
+    sink = tl.arange(0, BLOCK_S)
+    real = (sink[:, None] < SINKS) & (d[None, :] < dim)
+    origin = (kv * SINKS + sink[:, None]) * dim + d[None, :]
+    keys = tl.load(sink_k + origin, mask=real, other=0.0).to(ROUND).to(KIND)
+    values = tl.load(sink_v + origin, mask=real, other=0.0).to(ROUND).to(KIND)
+    marks = tl.dot(query, tl.trans(keys), input_precision=PRECISION)
+    marks = tl.where((sink[None, :] < SINKS) & (sink[None, :] < gone[:, None]), marks, HIDDEN)
+    top = tl.max(marks, axis=1)
+    shares = tl.exp2(marks - tl.where(top == HIDDEN, 0.0, top)[:, None])
+    mixed = tl.dot(shares.to(ROUND).to(KIND), values, mixed, input_precision=PRECISION)
+    return top, tl.sum(shares, axis=1), mixed
+
+
 @tuned(CHOICES, ["dim", "left"])
 @triton.jit
 def _prefill(
@@ -109,22 +131,11 @@ def _prefill(
     top, norm = tl.full([BM], HIDDEN, tl.float32), tl.full([BM], 0.0, tl.float32)
     mixed = tl.full([BM, BLOCK_D], 0.0, tl.float32)
     if SINKS > 0:
-        sink = tl.arange(0, BLOCK_S)
-        real = (sink[:, None] < SINKS) & (d[None, :] < dim)
-        origin = (kv * SINKS + sink[:, None]) * dim + d[None, :]
-        sink_keys = tl.load(sink_k + origin, mask=real, other=0.0).to(ROUND).to(KIND)
-        sink_values = tl.load(sink_v + origin, mask=real, other=0.0).to(ROUND).to(KIND)
-        unrotated = tl.load(
-            plain + head.to(tl.int64) * p_head + row[:, None] * p_token + d[None, :], mask=there, other=0.0
+        unrotated = plain + head.to(tl.int64) * p_head + row[:, None] * p_token + d[None, :]
+        unrotated = (tl.load(unrotated, mask=there, other=0.0).to(tl.float32) * scale).to(ROUND).to(KIND)
+        top, norm, mixed = _sinks(
+            unrotated, sink_k, sink_v, kv, behind + row, d, dim, mixed, SINKS, BLOCK_S, ROUND, KIND, PRECISION
         )
-        unrotated = (unrotated.to(tl.float32) * scale).to(ROUND).to(KIND)
-        marks = tl.dot(unrotated, tl.trans(sink_keys), input_precision=PRECISION)
-        shown = (sink[None, :] < SINKS) & (sink[None, :] < behind + row[:, None])
-        marks = tl.where(shown, marks, HIDDEN)
-        top = tl.max(marks, axis=1)
-        shares = tl.exp2(marks - tl.where(top == HIDDEN, 0.0, top)[:, None])
-        norm = tl.sum(shares, axis=1)
-        mixed = tl.dot(shares.to(ROUND).to(KIND), sink_values, mixed, input_precision=PRECISION)
     offset = total - length
     low, high = 0, tl.minimum(start + BM, length) + offset
     if WINDOWED:
@@ -172,20 +183,12 @@ def _split(
     top, norm = tl.full([ROWS], HIDDEN, tl.float32), tl.full([ROWS], 0.0, tl.float32)
     mixed = tl.full([ROWS, BLOCK_D], 0.0, tl.float32)
     if SINKS > 0:
-        sink = tl.arange(0, BLOCK_S)
-        real = (sink[:, None] < SINKS) & (d[None, :] < dim)
-        origin = (kv * SINKS + sink[:, None]) * dim + d[None, :]
-        sink_keys = tl.load(sink_k + origin, mask=real, other=0.0).to(ROUND).to(KIND)
-        sink_values = tl.load(sink_v + origin, mask=real, other=0.0).to(ROUND).to(KIND)
         origin = head[:, None] * p_head + time[:, None] * p_token + d[None, :]
         unrotated = (tl.load(plain + origin, mask=there, other=0.0).to(tl.float32) * scale).to(ROUND).to(KIND)
-        marks = tl.dot(unrotated, tl.trans(sink_keys), input_precision=PRECISION)
-        shown = (sink[None, :] < SINKS) & (sink[None, :] < behind + time[:, None]) & (piece == 0)
-        marks = tl.where(shown, marks, HIDDEN)
-        top = tl.max(marks, axis=1)
-        shares = tl.exp2(marks - tl.where(top == HIDDEN, 0.0, top)[:, None])
-        norm = tl.sum(shares, axis=1)
-        mixed = tl.dot(shares.to(ROUND).to(KIND), sink_values, mixed, input_precision=PRECISION)
+        gone = tl.where(piece == 0, behind + time, 0)  # the other pieces see none
+        top, norm, mixed = _sinks(
+            unrotated, sink_k, sink_v, kv, gone, d, dim, mixed, SINKS, BLOCK_S, ROUND, KIND, PRECISION
+        )
     low = begin + piece * SPLIT
     for first in range(low, tl.minimum(low + SPLIT, total), BN):
         column = (first + tl.arange(0, BN)).to(tl.int64)

@@ -1,8 +1,9 @@
 """One token's INT8 product with the weights of silent channels unread: time against silent share.
 
-python tests/bench/event_driven.py --home HOME [--runs 5]
+    python tests/bench/event_driven.py --home HOME
 
-HOME holds the prepared model. The same figures come from `python -m app bench kernels`.
+HOME holds the prepared model; it takes about two minutes. The same figures come with the others of
+`python -m app bench kernels`.
 """
 
 import argparse
@@ -20,13 +21,16 @@ from tests.bench.record import record
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--home", type=Path, required=True, help="home folder with the prepared model")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=5, help="rounds at least")
+    parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
     plan = Plan(Services(Options(home=options.home)), runs=options.runs)
     for found in event_driven(plan):
-        record("event_driven", found.settings | {"backend": plan.engine.backend}, found.values)
+        record("event_driven", found.settings | {"backend": plan.engine.backend}, found.values, options.out)
 
 
 if __name__ == "__main__":

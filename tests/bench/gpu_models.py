@@ -9,7 +9,7 @@ from engine.config import parse_config
 from engine.engine import Engine
 from engine.families import FAMILIES
 from engine.placement import place
-from engine.weights import CODES, FLOATS
+from engine.sources import CODES, FLOATS
 from tests.tiny import SETTINGS
 
 SMALL = {

@@ -2,7 +2,8 @@
 
 python tests/bench/plots.py [--results tests/bench/results] [--out assets/plots]
 
-Newest result of each setting wins. Measured points are dots and whole lines, fitted ones broken lines.
+Newest result of each setting wins, of llama.cpp the fastest format. Measured points are dots and whole
+lines, fitted ones broken lines.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS, PEER, OTHER = "#0b7285", "#c2410c", "#6b7280"
+OURS, LONG, PEER, OTHER = "#1098ad", "#66a80f", "#e8590c", "#ae3ec9"
+INK = "#7a828a"  # readable on white and on black: the background is transparent
 Point = tuple[float, float]
 
 
@@ -39,11 +41,14 @@ def points(lines: list[dict[str, Any]], figure: str) -> list[Point]:
     return sorted(found.items())
 
 
-def draw(axes: Axes, found: list[Point], label: str, color: str, fitted: bool = False) -> None:
+def draw(
+    axes: Axes, found: list[Point], label: str, color: str, fitted: bool = False, dots: bool = True
+) -> None:
     """One series; nothing for none."""
     if found:
-        style = {"linestyle": "--", "marker": None} if fitted else {"linestyle": "-", "marker": "o"}
-        axes.plot(*zip(*found, strict=True), label=label, color=color, markersize=4, **style)
+        marker = "o" if dots and not fitted else None
+        line = "--" if fitted else "-"
+        axes.plot(*zip(*found, strict=True), line, marker=marker, label=label, color=color, markersize=4)
 
 
 def speed(results: Path) -> plt.Figure:
@@ -51,11 +56,29 @@ def speed(results: Path) -> plt.Figure:
     lines = load(results / "reading.jsonl")
     alone = [line for line in lines if "busy_neighbours" not in line["settings"]]
     figure, axes = _axes("Reading speed", "tokens per second")
-    draw(axes, points(alone, "tokens_per_s"), "Engram, whole readings", OURS)
-    draw(axes, points(alone, "tokens_per_s_since_last"), "Engram, within one long reading", "#66a6b3")
+    draw(axes, points(alone, "tokens_per_s"), "Engram", OURS)
+    draw(axes, _long(results, lines), "Engram, within one long reading", LONG, dots=False)
     draw(axes, points(alone, "peer_tokens_per_s"), "transformers, bfloat16", PEER)
-    draw(axes, points(load(results / "llama_cpp.jsonl"), "tokens_per_s"), "llama.cpp", OTHER)
+    draw(axes, _llama(results), "llama.cpp, its fastest format", OTHER)
     return _finish(figure, axes)
+
+
+def _long(results: Path, lines: list[dict[str, Any]]) -> list[Point]:
+    """The longest reading of a worker, stretch by stretch; without one, that of the engine alone."""
+    runs = [line for line in load(results / "worker.jsonl") if line.get("stretches")]
+    if not runs:
+        return points(lines, "tokens_per_s_since_last")
+    longest = max(runs, key=lambda line: (line["tokens"], line["date"]))
+    return [(row["tokens"], row["tokens_per_s"]) for row in longest["stretches"]]
+
+
+def _llama(results: Path) -> list[Point]:
+    found: dict[int, float] = {}
+    for line in load(results / "llama_cpp.jsonl"):
+        if line["settings"]["what"] == "reading":
+            length = line["settings"]["length"]
+            found[length] = max(found.get(length, 0.0), line["peer_tokens_per_s"])
+    return sorted(found.items())
 
 
 def first_token(results: Path) -> plt.Figure:
@@ -63,7 +86,8 @@ def first_token(results: Path) -> plt.Figure:
     lines = load(results / "ttft.jsonl")
     figure, axes = _axes("Time to the first token", "seconds")
     axes.set_yscale("log")
-    draw(axes, points(lines, "ttft_s"), "Engram, measured", OURS)
+    mine = dict(points(lines, "worker_ttft_s")) | dict(points(lines, "ttft_s"))
+    draw(axes, sorted(mine.items()), "Engram, measured", OURS)
     draw(axes, points(lines, "fitted_ttft_s"), "Engram, from its measured speed", OURS, fitted=True)
     draw(axes, points(lines, "full_attention_ttft_s"), "full attention, measured", PEER)
     fitted = points(lines, "fitted_full_attention_ttft_s")
@@ -73,19 +97,21 @@ def first_token(results: Path) -> plt.Figure:
 
 def _axes(title: str, unit: str) -> tuple[plt.Figure, Axes]:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    axes.set_title(title, loc="left")
-    axes.set_xlabel("tokens read")
-    axes.set_ylabel(unit)
+    axes.set_title(title, loc="left", color=INK)
+    axes.set_xlabel("tokens read", color=INK)
+    axes.set_ylabel(unit, color=INK)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
-    axes.grid(alpha=0.25)
+    axes.tick_params(which="both", colors=INK)
+    axes.grid(alpha=0.25, color=INK)
+    axes.spines[["left", "bottom"]].set_color(INK)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
 def _finish(figure: plt.Figure, axes: Axes) -> plt.Figure:
     if axes.get_lines():
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, labelcolor=INK)
         if axes.get_yscale() == "linear":
             axes.set_ylim(bottom=0)
     return figure
@@ -108,7 +134,7 @@ def write(results: Path, out: Path) -> list[Path]:
             path = out / f"{name}.svg"
             # Without date and random ids, the same results give the same file.
             matplotlib.rcParams["svg.hashsalt"] = name
-            figure.savefig(path, metadata={"Date": None})
+            figure.savefig(path, metadata={"Date": None}, transparent=True)
             written.append(path)
         plt.close(figure)
     return written

@@ -1,9 +1,12 @@
-"""Passage recall over one archive made of all development sets: words, codes, fused, re-ranked.
+"""Passage recall over one archive with all development sets in it: words, codes, fused, re-ranked.
 
-    python tests/bench/recall.py --model HOME/models/default --data DATA [--questions 200] [--rerank 25]
+    python tests/bench/recall.py --data DATA --home HOME [--questions 200] [--rerank 25]
+    python tests/bench/recall.py --data DATA --model HOME/models/default [--questions 200] [--rerank 25]
 
-Passages are stored as they are in the sets, grouped into documents by their source document, and coded as the
-reader codes them (one stream, layers up to the recall layer only: the codes are the same, as
+With --home the archive that tests/bench/worker.py read there: millions of tokens, passages as the product
+cuts them; right is one that overlaps the question's passage and holds the answer. With --model an archive
+made here: passages stored as they are in the sets, grouped into documents by their source document, and
+coded as the reader codes them (one stream, layers up to the recall layer only: the codes are the same, as
 tests/test_convert_recall.py shows). Every passage of every set competes for every question.
 """
 
@@ -21,6 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import app.bench  # noqa: F401  (before torch)
 from app.recalling import CANDIDATES, as_evidence, find_candidates
 from engine import Engine
 from engine.convert.data import EVAL_SETS, Passage, Question, read_eval
@@ -30,7 +34,9 @@ from engine.passages import sign_codes
 from engine.recall import search_codes
 from storage import Database, PassageSpan, archives, documents, passages
 from storage.ingest.parsed import ParsedDocument, ParsedPage
+from tests.bench.read_archive import ReadArchive
 from tests.bench.record import record
+from tests.bench.worker import NAME
 
 Found = Callable[[str], list[int]]
 
@@ -73,7 +79,7 @@ class Archive:
         assert head is not None
         ids = sorted(self.cids)
         texts = [item.text for item in passages.get_passages(s, ids)]
-        means = passage_features(self.engine, texts, [head.layer])[:, 0]
+        means = passage_features(self.engine, texts, [head.layer], head.salience)[:, 0]
         codes = sign_codes(means, head.mean, head.projection)
         passages.set_codes(s, self.engine.fingerprint, dict(zip(ids, codes, strict=True)))
 
@@ -95,46 +101,80 @@ class Archive:
         evidence = as_evidence(self._candidates(question))
         return [item.evidence.id for item in rank_evidence(self.engine, question, evidence, CANDIDATES)]
 
+    @property
+    def passages(self) -> int:
+        """How many compete."""
+        return len(self.cids)
+
+    def asked(self, questions: list[Question]) -> list[Question]:
+        """Those whose passage the archive holds: all."""
+        return questions
+
+    def place(self, found: list[int], item: Question, gold: Passage) -> int | None:
+        """The rank, from 0, of the question's passage."""
+        cids = [self.cids[i] for i in found]
+        return cids.index(item.cid) if item.cid in cids else None
+
     def _candidates(self, question: str) -> Any:
         services = SimpleNamespace(engine=self.engine, database=self.database)
         context = SimpleNamespace(ids=self.ids, codes=self.codes)
         return find_candidates(services, context, self.id, question, None)
 
 
-def measure(archive: Archive, questions: list[Question], found: Found) -> dict[str, float]:
-    """Recall at 1, 5, 12 and 20, and median milliseconds a question."""
+def measure(
+    archive: Archive | ReadArchive, questions: list[Question], gold: dict[str, Passage], found: Found
+) -> dict[str, float]:
+    """Recall at 1, 5, 12 and 20 (the product takes 12 to weigh), and median milliseconds a question."""
     places, times = [], []
     for item in questions:
         started = time.perf_counter()
-        cids = [archive.cids[i] for i in found(item.question)]
+        ids = found(item.question)
         times.append(time.perf_counter() - started)
-        places.append(cids.index(item.cid) if item.cid in cids else 999)
-    shares = {f"recall@{k}": round(sum(p < k for p in places) / len(places), 3) for k in (1, 5, 12, 20)}
+        places.append(archive.place(ids, item, gold[item.cid]))
+    shares = {
+        f"recall@{k}": round(sum(p is not None and p < k for p in places) / len(places), 3)
+        for k in (1, 5, 12, 20)
+    }
     return shares | {"ms": round(1000 * median(times), 1)}
+
+
+def measure_sets(archive: Archive | ReadArchive, options: argparse.Namespace) -> None:
+    """A line of results for every development set."""
+    for name in EVAL_SETS:
+        items, questions = read_eval(options.data, name)
+        gold, draw = {item.cid: item for item in items}, random.Random(0)
+        asked = [q for q in archive.asked(questions) if q.answers and q.specific >= 1]
+        asked = draw.sample(asked, min(options.questions, len(asked)))
+        if not asked:
+            continue
+        ways = {"words": archive.by_words, "codes": archive.by_codes, "fused": archive.fused}
+        values: dict[str, Any] = {way: measure(archive, asked, gold, found) for way, found in ways.items()}
+        if options.rerank:
+            values["reranked"] = measure(archive, asked[: options.rerank], gold, archive.reranked)
+        settings = {"set": name, "passages": archive.passages, "questions": len(asked)}
+        settings |= {"reranked_questions": options.rerank, "archive": "read" if options.home else "made"}
+        record("recall", settings, values, options.out)
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--home", type=Path, help="home folder with the archive that worker.py read")
+    where.add_argument("--model", type=Path, help="model folder; the archive is made here")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=200, help="a set")
     parser.add_argument("--rerank", type=int, default=0, help="questions a set for the re-ranked figure")
     parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
-    engine = Engine.load(options.model)
-    sets = {name: read_eval(options.data, name) for name in EVAL_SETS}
+    if options.home:
+        measure_sets(ReadArchive(options.home, NAME), options)
+        return
+    sets = {name: read_eval(options.data, name)[0] for name in EVAL_SETS}
     with tempfile.TemporaryDirectory() as folder:
-        archive = Archive(Path(folder), engine, {name: found for name, (found, _) in sets.items()})
-        for name, (_, questions) in sets.items():
-            draw, asked = random.Random(0), [q for q in questions if q.answers and q.specific >= 1]
-            asked = draw.sample(asked, min(options.questions, len(asked)))
-            ways = {"words": archive.by_words, "codes": archive.by_codes, "fused": archive.fused}
-            values: dict[str, Any] = {way: measure(archive, asked, found) for way, found in ways.items()}
-            if options.rerank:
-                values["reranked"] = measure(archive, asked[: options.rerank], archive.reranked)
-            settings = {"set": name, "passages": len(archive.cids), "questions": len(asked)}
-            record("recall", settings | {"reranked_questions": options.rerank}, values, options.out)
+        measure_sets(Archive(Path(folder), Engine.load(options.model), sets), options)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,35 @@
-"""A real worker reads an archive of a million tokens: speed and resident memory along the way.
+"""A real worker reads a large archive: speed of every 64k tokens, memory, what checkpoints cost, total time.
 
-python tests/bench/worker.py --home HOME [--tokens 1000000]
+    python tests/bench/worker.py --home HOME [--data DATA] [--tokens 4300000]
+
+HOME holds the prepared model and keeps the archive, for tests/bench/recall.py and second_question.py. DATA is
+a folder of passages and questions; without it the text is made up.
 """
 
 import argparse
-import itertools
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import psutil
 
 from app.services import Services
 from app.settings import Options
-from storage import Job, archives, jobs
+from storage import Job, archives, jobs, metrics
 from tests.bench.archive import write_archive
+from tests.bench.data_archive import write_documents
 from tests.bench.record import ROOT, record
 
-MARKS = (65_536, 131_072, 262_144, 524_288, 1_048_576, 2_097_152, 4_194_304)
+STRETCH = 65_536
 TOKENS_A_DOCUMENT = 2250
 NAME = "worker bench"
+FOLDER = "worker-bench"
 
 
 def command(home: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -40,59 +46,84 @@ def reading(services: Services) -> Job | None:
         return next((j for j in jobs.list_jobs(s, archive_id=archive.id) if j.kind == "read"), None)
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Processor time a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def watch(services: Services, worker: psutil.Process, tokens: int) -> dict[str, Any]:
-    """Follow the read job to its end; speeds between marks and memory at them."""
-    marks = [m for m in MARKS if m < tokens] + [tokens]
-    rows: list[dict[str, Any]] = []
-    peak, last_tokens, last_time, last_cpu = 0, 0.0, 0.0, 0.0
-    for _ in itertools.count():
+def watch(services: Services, worker: psutil.Process, adding: subprocess.Popen[bytes]) -> tuple[Job, int]:
+    """Follow the read job to its end; the job, and the most memory the worker took."""
+    peak, shown, began_at = 0, 0.0, time.monotonic()
+    while True:
         time.sleep(0.5)
         peak = max(peak, worker.memory_info().rss)
         job = reading(services)
-        if job is None or not job.done:
-            last_time, last_cpu = time.monotonic(), cpu_seconds(worker)
+        if job is None or job.status in ("queued", "running"):
+            if job is None and adding.poll() not in (None, 0):
+                raise SystemExit("the documents could not be added")
+            if job is not None and job.done - shown >= STRETCH:
+                shown = job.done
+                print(f"{shown:,.0f} tokens, {time.monotonic() - began_at:.0f} s", flush=True)
             continue
-        now = time.monotonic()
-        if marks and (job.done >= marks[0] or job.status == "done"):
-            speed = (job.done - last_tokens) / (now - last_time)
-            row = {"tokens": int(job.done), "tokens_per_s_since_last": round(speed, 1)}
-            # Processor time is what a busy neighbour does not change.
-            row["cpu_ms_per_token"] = round(
-                1000 * (cpu_seconds(worker) - last_cpu) / (job.done - last_tokens), 3
-            )
-            rows.append(row | {"rss_bytes": worker.memory_info().rss})
-            print(rows[-1], flush=True)
-            last_tokens, last_time, last_cpu = job.done, now, cpu_seconds(worker)
-            marks = [m for m in marks if m > job.done]
-        if job.status != "running" and job.status != "queued":
-            return {"status": job.status, "marks": rows, "peak_rss_bytes": peak}
-    raise AssertionError("unreachable")
+        return job, peak
+
+
+def stretches(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Speed of every 65,536 tokens or little more, from what the reader measured between its checkpoints."""
+    found, tokens, seconds = [], 0, 0.0
+    for row in rows:
+        tokens, seconds = tokens + row["tokens"], seconds + row["seconds"]
+        if tokens >= STRETCH:
+            found.append({"tokens": row["context_tokens"], "tokens_per_s": round(tokens / seconds, 1)})
+            tokens, seconds = 0, 0.0
+    return found
+
+
+def summary(job: Job, rows: list[dict[str, Any]], peak: int) -> dict[str, Any]:
+    """What the whole reading cost, and how flat its speed was from the first stretch on."""
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    result, speeds = job.result or {}, stretches(rows)
+    seconds = (job.finished_at - job.started_at).total_seconds()
+    spent = result.get("checkpoint_s", 0.0)
+    values = {"status": job.status, "tokens": int(job.done), "seconds": round(seconds, 1)}
+    values |= {"tokens_per_s": round(job.done / seconds, 1), "documents": result.get("documents")}
+    values |= {"checkpoints": result.get("checkpoints"), "checkpoint_s": round(spent, 2)}
+    values |= {"checkpoint_share": round(spent / seconds, 4), "peak_rss_bytes": peak}
+    later = [row["tokens_per_s"] for row in speeds[1:]]
+    if later:
+        middle = statistics.median(later)
+        values["slowest_over_median"] = round(min(later) / middle, 3)
+        values["fastest_over_median"] = round(max(later) / middle, 3)
+    return values | {"state_bytes": rows[-1]["state_bytes"] if rows else None, "stretches": speeds}
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--home", type=Path, required=True, help="home folder with the prepared model")
-    parser.add_argument("--tokens", type=int, default=1_000_000)
+    parser.add_argument("--data", type=Path, help="folder of passages and questions")
+    parser.add_argument("--tokens", type=int, default=4_300_000)
+    parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
-    folder = options.home / "worker-bench"
-    write_archive(folder, -(-options.tokens // TOKENS_A_DOCUMENT), 1800, 0)
+    folder = options.home / FOLDER
+    if options.data:
+        write_documents(options.data, folder, options.tokens)
+    else:
+        write_archive(folder, -(-options.tokens // TOKENS_A_DOCUMENT), 1800, 0)
+    services = Services(Options(home=options.home))
+    if reading(services) is not None:
+        raise SystemExit(f"{options.home} holds an archive that was read already: name another home folder")
     worker = command(options.home, "worker")
     adding = command(options.home, "ingest", NAME, str(folder))
     try:
-        found = watch(Services(Options(home=options.home)), psutil.Process(worker.pid), options.tokens)
+        job, peak = watch(services, psutil.Process(worker.pid), adding)
         adding.wait(60)
     finally:
         for process in (adding, worker):
             process.terminate()
             process.wait(30)
-    record("worker", {"tokens": options.tokens}, found)
+    with services.database.session() as s:
+        rows = [m.values for m in metrics.list_metrics(s, "read", job.archive_id, limit=100_000)][::-1]
+    settings = {"tokens": options.tokens, "text": "data" if options.data else "made up"}
+    record("worker", settings, summary(job, rows, peak), options.out)
 
 
 if __name__ == "__main__":
