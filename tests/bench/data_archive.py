@@ -5,16 +5,25 @@ What is asked of the development sets can so be asked of an archive of millions 
 
 import json
 import random
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from dataclasses import asdict
+from itertools import accumulate, groupby
 from pathlib import Path
+from typing import Any
 
+from app.bench.text import FIELDS, filler, subjects
 from engine.convert.data import EVAL_SETS, Passage, passage, read_eval, read_lines
+from tests.bench.archive import FACTS
 
 CHARS_A_TOKEN = 3.65  # of the tokenizer, titles included
 DOCUMENT_CHARS = 40_000
+SHORT_CHARS = 2_000
 EVAL_SHARE = 0.4  # of the tokens at most, where not all development documents fit
 INDEX = "passages.json"
+NEEDLES = "needles.json"
+LENGTHS = (4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304)
+DEPTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 Document = tuple[str, list[Passage]]
 
 
@@ -34,13 +43,36 @@ def write_documents(data: Path, folder: Path, tokens: int, seed: int = 0) -> int
     draw.shuffle(filling)
     chosen += _up_to(filling, left)
     draw.shuffle(chosen)
+    # Short ones first, so that a needle can stand near its depth in the first 4,096 tokens too.
+    chosen.sort(key=lambda document: min(_length(document), SHORT_CHARS))
+    needles = _with_needles(chosen, tokens, seed)
     held = {}
     for number, (name, group) in enumerate(chosen):
         path = folder / f"{number:05d}-{name}.txt"
         path.write_text(_text(group), "utf-8")
         held |= {item.cid: path.name for item in group}
     (folder.parent / INDEX).write_text(json.dumps(held), "utf-8")
+    (folder.parent / NEEDLES).write_text(json.dumps(needles), "utf-8")
     return len(chosen)
+
+
+def _with_needles(chosen: list[Document], tokens: int, seed: int) -> list[dict[str, Any]]:
+    """Puts a needle at each of `DEPTHS` of the first n tokens for each n of `LENGTHS` up to `tokens`; their
+    facts, with n, depth and the `cid` of their documents.
+    """
+    draw = random.Random(f"{seed}:needles")
+    names = {field: subjects(field, draw) for field in FIELDS}
+    ends = list(accumulate(_length(document) / CHARS_A_TOKEN for document in chosen))
+    wanted = [(n, depth, bisect_left(ends, depth * n)) for n in LENGTHS if n <= tokens for depth in DEPTHS]
+    needles = []
+    for number, (n, depth, place) in sorted(enumerate(wanted), key=lambda pair: -pair[1][2]):
+        field = FIELDS[number % len(FIELDS)]
+        who = next(names[field])
+        fact, cid = FACTS[field](draw, who), f"needle{number}"
+        text = " ".join((filler(field, who, draw), fact.sentence, filler(field, who, draw)))
+        chosen.insert(place, ("note", [Passage(cid, f"Note on {who}", who, text)]))
+        needles.append({"cid": cid, "length": n, "depth": depth} | asdict(fact))
+    return needles
 
 
 def _documents(name: str, items: Iterable[Passage]) -> Iterator[Document]:
