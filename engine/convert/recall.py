@@ -36,12 +36,12 @@ class RecallSettings:
     bits: int = 512
     passages: int = 16_000
     questions_per_passage: int = 3
-    batch: int = 512
-    epochs: int = 20
-    rate: float = 2e-3
+    batch: int = 2048
+    epochs: int = 3
+    rate: float = 4e-3
     temperature: float = 0.05
-    mined: int = 16
-    mine_after: int = 5
+    mined: int = 0
+    mine_after: int = 1
     seed: int = 0
 
 
