@@ -102,7 +102,7 @@ class SpikeCoder(Steps):
 
     def norm_linear(self, layer: Linear, x: Tensor, norm: Tensor, eps: float) -> Tensor:
         """See `Steps`."""
-        fused = self._fused(len(x), layer)
+        fused = self._fused(x.shape[0], layer)
         if fused is None:
             return super().norm_linear(layer, x, norm, eps)
         return fused.linear(x, norm, eps, self.k, layer.weight, scale_of(layer), self.tally.sums)
@@ -118,7 +118,7 @@ class SpikeCoder(Steps):
 
     def add_plain(self, layer: Linear, x: Tensor, target: Tensor) -> None:
         """See `Steps`."""
-        fused = self._fused(len(x), layer)
+        fused = self._fused(x.shape[0], layer)
         if fused is None:
             super().add_plain(layer, x, target)
         else:
@@ -127,7 +127,7 @@ class SpikeCoder(Steps):
 
     def feed_forward(self, gate_up: Linear, down: Linear, hidden: Tensor, norm: Tensor, eps: float) -> None:
         """See `Steps`."""
-        fused = self._fused(len(hidden), gate_up, down)
+        fused = self._fused(hidden.shape[0], gate_up, down)
         if fused is None:
             super().feed_forward(gate_up, down, hidden, norm, eps)
         else:
@@ -145,8 +145,10 @@ class SpikeCoder(Steps):
         layers = self.ops.layers
         if layers is None or not layers.takes(count, *(layer.weight for layer in linears)):
             return None
-        rows = all(x.bias is None and x.scale is not None and x.scale.ndim == 1 for x in linears)
-        return layers if rows else None
+        for x in linears:
+            if x.bias is not None or x.scale is None or x.scale.ndim != 1:
+                return None
+        return layers
 
     def _counted(self, spikes: Spikes) -> Spikes:
         self.tally.add(spikes)

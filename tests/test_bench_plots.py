@@ -53,3 +53,22 @@ def test_plots_are_written_for_what_was_measured(plots: ModuleType, tmp_path: Pa
 
 def test_committed_results_can_be_plotted(plots: ModuleType, tmp_path: Path) -> None:
     assert any(path.name == "reading.svg" for path in plots.write(ROOT / "tests/bench/results", tmp_path))
+
+
+def test_the_fastest_format_of_llama_cpp_and_the_longest_worker_run_are_drawn(
+    plots: ModuleType, tmp_path: Path
+) -> None:
+    formats = [
+        ("reading", 512, 90.0),
+        ("reading", 512, 120.0),
+        ("reading", 2048, 80.0),
+        ("writing", None, 999.0),
+    ]
+    lines = [{"settings": {"what": w, "length": n}, "peer_tokens_per_s": s} for w, n, s in formats]
+    (tmp_path / "llama_cpp.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    assert plots._llama(tmp_path) == [(512, 120.0), (2048, 80.0)]
+    along = [_line(16_384, "2026-01-01", tokens_per_s_since_last=5.0)]
+    assert plots._long(tmp_path, along) == [(16_384, 5.0)]
+    runs = [{"tokens": n, "date": "d", "stretches": [{"tokens": n, "tokens_per_s": 7.0}]} for n in (99, 70)]
+    (tmp_path / "worker.jsonl").write_text("\n".join(map(json.dumps, [*runs, {"tokens": 500}])), "utf-8")
+    assert plots._long(tmp_path, along) == [(99, 7.0)]

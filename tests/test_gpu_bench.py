@@ -19,7 +19,7 @@ def test_every_step_runs_dry_and_writes_its_line(tmp_path):
     assert steps == {
         "gla_correct", "window_correct", "spikes_correct", "gla_speed", "window_speed", "spike_speed",
         "event_speed", "search_speed", "small_reading", "small_decode", "large_reading", "large_decode",
-        "first_token",
+        "first_token", "delta_correct", "delta_speed",
     }  # fmt: skip
     assert all(line["settings"]["dry_run"] and "failed" not in line for line in lines)
 

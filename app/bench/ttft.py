@@ -27,7 +27,7 @@ def measure(plan: Plan, worker: Mapping[int, float] | None = None) -> Iterator[M
     """Both sides where both are measured; beyond, the peer is its fitted quadratic, and ours is measured up
     to `plan.tokens`, else from the run of a `worker` (seconds by length), else follows its last speed.
     """
-    lengths = SMALL if plan.quick else PEER_LENGTHS
+    lengths: tuple[int, ...] = SMALL if plan.quick else PEER_LENGTHS
     if plan.tokens:
         lengths = tuple(n for n in lengths if n <= plan.tokens) or lengths[:1]
     ours: Times = {}

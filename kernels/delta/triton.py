@@ -75,8 +75,7 @@ def delta_chunked_triton(
         heads, chunks, key_dim, value_dim, dtype=torch.bfloat16 if bf16 else torch.float32, device=q.device
     )
     _writes[(chunks, heads)](
-        k, v, log_decay, beta, written, keys, length, key_dim, value_dim, *rows, *gates,
-        **kinds,
+        k, v, log_decay, beta, written, keys, length, key_dim, value_dim, *rows, *gates, **kinds,
     )  # fmt: skip
 
     def pieces(meta: dict[str, int]) -> tuple[int, ...]:
@@ -101,9 +100,8 @@ def delta_chunked_triton(
 @triton.jit
 def _writes(
     k, v, g, beta, base, keys, length, key_dim, value_dim, k_head, k_token, v_head, v_token,
-    g_head, g_token, b_head, b_token,
-    CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr, PRECISION: tl.constexpr,
-    BLOCK: tl.constexpr,
+    g_head, g_token, b_head, b_token, CHUNK: tl.constexpr, ROUND: tl.constexpr, KIND: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """What one chunk writes: `base` [H, T, V] and `keys` [H, T, K], solved row after row."""
     head, place = tl.program_id(1).to(tl.int64), tl.arange(0, CHUNK)

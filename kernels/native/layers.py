@@ -39,7 +39,7 @@ class NativeLayers:
     def takes(self, count: int, *codes: Tensor) -> bool:
         """See `FusedLayers`."""
         return count <= self.limit and all(
-            c.dtype == torch.int8 and c.stride(0) == 1 and c.stride(1) == c.shape[0] for c in codes
+            c.dtype == torch.int8 and c.stride() == (1, c.shape[0]) for c in codes
         )
 
     def linear(

@@ -21,6 +21,7 @@ from kernels.spike import norm_encode
 from kernels.spike.triton import encode_triton
 from kernels.window import Sinks, window_attention_reference
 from kernels.window.triton import window_attention_triton
+from tests.bench import gpu_delta
 from tests.bench.gpu_timing import Runner, against
 from tests.bench.record import RESULTS
 
@@ -224,6 +225,8 @@ def main() -> int:
     for name in ("gla_correct", "window_correct", "spikes_correct", "gla_speed", "window_speed",
                  "spike_speed", "event_speed", "search_speed"):  # fmt: skip
         runner.step(name, getattr(kernels, name))
+    runner.step("delta_correct", lambda: gpu_delta.correct(runner))
+    runner.step("delta_speed", lambda: gpu_delta.speed(runner))
     return runner.finish()
 
 

@@ -48,7 +48,7 @@ def transformers_peer(engine: Engine):
     return LlamaForCausalLM(config).to(torch.bfloat16).eval()
 
 
-def compare(engine: Engine, lengths: list[int], runs: int) -> None:
+def compare(engine: Engine, lengths: list[int], runs: int, out: Path | None) -> None:
     """Ours and transformers' in turn, A B A B, medians of the tokens/s and of the ratio."""
     import torch
 
@@ -86,10 +86,11 @@ def compare(engine: Engine, lengths: list[int], runs: int) -> None:
                 "ratio_min": round(min(a / b for a, b in pairs), 3),
                 "ratio_max": round(max(a / b for a, b in pairs), 3),
             },
+            out,
         )
 
 
-def lengths(engine: Engine, tokens: int) -> None:
+def lengths(engine: Engine, tokens: int, out: Path | None) -> None:
     """One reading of `tokens` tokens: speed between marks and resident memory at each."""
     process, state = psutil.Process(), engine.new_state()
     marks = [m for m in MARKS if m <= tokens]
@@ -115,6 +116,7 @@ def lengths(engine: Engine, tokens: int) -> None:
                     "rss_bytes": process.memory_info().rss,
                     "state_bytes": state.nbytes,
                 },
+                out,
             )
             before, last_tokens, cpu = now, progress.tokens_read, time.process_time()
 
@@ -130,12 +132,13 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=0, help="read this many tokens in one go")
+    parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
     engine = Engine.load(options.model)
     if options.peer:
-        compare(engine, options.peer, options.runs)
+        compare(engine, options.peer, options.runs, options.out)
     if options.tokens:
-        lengths(engine, options.tokens)
+        lengths(engine, options.tokens, options.out)
 
 
 if __name__ == "__main__":
