@@ -1,6 +1,8 @@
 """Writes what the product shows of the committed measurements of full attention into assets/measured.
 
-python tests/bench/ship.py [--results tests/bench/results/reading.jsonl]
+python tests/bench/ship.py --model HOME/models/default [--results tests/bench/results/reading.jsonl]
+
+`--model`: the prepared model whose size was measured.
 """
 
 import argparse
@@ -12,6 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.versus import MEASURED, fit_points
+from engine.config import parse_config
+from engine.costs import Shape
 from tests.bench.record import RESULTS, ROOT
 
 
@@ -27,16 +31,20 @@ def points_of(lines: list[dict], name: str) -> list[tuple[int, float]]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=RESULTS / "reading.jsonl")
     options = parser.parse_args()
     lines = [json.loads(line) for line in options.results.read_text("utf-8").splitlines()]
     peers = [line for line in lines if "peer_tokens_per_s" in line]
+    shape = Shape.of_config(parse_config(json.loads((options.model / "config.json").read_text("utf-8"))), 2)
     points = points_of(peers, "peer_tokens_per_s")
     kept = {
         "source": str(options.results.resolve().relative_to(ROOT)),
         "peer": peers[-1]["settings"]["compare"],
         "machine": f"{peers[-1]['machine']['cpu']}, {peers[-1]['machine']['cores']} cores",
         "date": peers[-1]["date"],
+        "matrices": shape.full_matrices,
+        "scores": shape.layers * shape.heads * shape.head_dim,
         "points": points,
         "own_points": points_of(peers, "tokens_per_s"),
     }
