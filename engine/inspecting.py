@@ -59,7 +59,7 @@ def inspect_checkpoint(model: str | Path, *, identify: bool = True) -> Inspectio
     quantised = any(name.endswith(SCALES) for name in source.headers)
     if quantised:
         config = parse_config(checkpoint.raw, quantised=True)
-    kind = compute_dtype("auto", config.model_type)
+    kind = compute_dtype("auto", config)
     weights = _dry_load(source, config, kind)
     tokenizer = checkpoint.load_tokenizer()
     if tokenizer is None:
