@@ -70,7 +70,7 @@ class Engine:
     ) -> "Engine":
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
-        `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 for our own format and
+        `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 for our own and
         for checkpoints of a billion parameters where the processor has it, else float32; bfloat16 on
         accelerators. `spike_k`: another threshold factor than the model's own, which makes it another model.
         `device`, `kernels`: see `placement.place`. Raises ModelError, DeviceError.

@@ -177,6 +177,7 @@ def test_the_shipped_threshold_curve_is_the_committed_one() -> None:
     shipped = json.loads((ROOT / "assets" / "measured" / "threshold.json").read_text("utf-8"))
     lines = [json.loads(line) for line in (ROOT / shipped["source"]).read_text("utf-8").splitlines()]
     by_k = {line["settings"]["k"]: line for line in lines}
+    assert shipped["date"] == lines[-1]["date"], "ship.py has not been run since"
     for point in shipped["points"]:
         assert all(by_k[point["k"]][name] == value for name, value in point.items())
 
