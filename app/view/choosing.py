@@ -1,4 +1,4 @@
-"""What a person chooses on the Engine page of device and power (of spikes: `threshold`), from the next job on."""
+"""What a person chooses on the Engine page of device and power, from the next job on; of spikes: `threshold`."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,8 @@
 
 python tests/bench/metering.py --model HOME/models/default [--tokens 16384] [--pairs 9]
 
-Two figures: processor time of the sampling threads (which a busy neighbour does not change), and how much slower
-reading is with them, by the median of pairs. The limit is 0.5 % of the speed.
+Two figures: processor time of the sampling threads, which a busy neighbour does not change, and how much
+slower reading is with them, by the median of pairs. The limit is 0.5 % of the speed.
 The sensors are files laid out as the kernel's (a RAPL tree and a card's watts), read as often as real ones.
 """
 
