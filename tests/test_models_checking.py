@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from app_home import tiny_model
+from app_home import make_services, tiny_model
 from gguf_files import write_llama
 from golden import DATA
 from safetensors.torch import load_file, save_file
@@ -17,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from app import fitting
 from app.errors import UserError
 from app.fitting import Room, memory_plan, memory_there, plan_sentence, refuse_loading, refuse_reading
+from app.installing import check_model, refuse_unusable
 from engine import Engine
 from engine.config import parse_config
 from engine.errors import ModelError
@@ -102,6 +105,70 @@ def test_a_truncated_file_and_an_unknown_kind_are_errors(tmp_path: Path) -> None
     (folder / "config.json").write_text(json.dumps(raw | {"model_type": "mamba"}))
     with pytest.raises(ModelError, match="unknown model type 'mamba'"):
         inspect_checkpoint(folder)
+
+
+def _retyped(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.float8_e4m3fn)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def _reworded(**changes: object) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        raw = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(raw | changes))
+
+    return change
+
+
+def _lengthened_header(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes((1 << 60).to_bytes(8, "little") + file.read_bytes()[8:])
+
+
+def _pickled(folder: Path) -> None:
+    for path in folder.glob("*.safetensors"):
+        path.rename(path.with_suffix(".bin"))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "extra key": (_reworded(surprise=1), "config.json has keys that Engram does not know: surprise"),
+    "unknown type": (_reworded(model_type="mamba"), "unknown model type 'mamba'"),
+    "no type": (_reworded(model_type=None), "unknown model type None"),
+    "no JSON": (lambda f: (f / "config.json").write_text("{"), "is not valid JSON"),
+    "no object": (lambda f: (f / "config.json").write_text("[]"), "is not an object"),
+    "wrong dtype": (_retyped, "'model.norm.weight' holds float8_e4m3fn"),
+    "no safetensors": (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04K."), "cannot be read"),
+    "empty file": (lambda f: (f / "model.safetensors").write_bytes(b""), "cannot be read"),
+    "endless header": (_lengthened_header, "cannot be read as safetensors"),
+    "pickles": (_pickled, "no .safetensors file"),
+    "shard missing": (
+        lambda f: (f / "model.safetensors.index.json").write_text(
+            json.dumps({"weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors"}})
+        ),
+        "lacks the files model-00002-of-00002.safetensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_wrong_with_a_checkpoint_is_one_clear_sentence_in_the_product(
+    damage: str, tmp_path: Path
+) -> None:
+    change, words = DAMAGES[damage]
+    folder = shutil.copytree(DATA / "gla_swa_tiny", tmp_path / "model")
+    change(folder)
+    services = make_services(tmp_path)
+    report = check_model(services, str(folder))
+    services.close()
+    told = [report.error["message"]] if report.error else report.inspection["problems"]  # type: ignore[index]
+    assert len([text for text in told if words in text]) == 1
+    assert not report.usable
+    assert not any("Unexpected" in text or "Traceback" in text for text in told)
+    with pytest.raises(UserError, match=re.escape(words)):
+        refuse_unusable(replace(report, inspection=report.inspection and {"problems": [words]}))
+    with pytest.raises(ModelError):
+        Engine.load(folder)
 
 
 def test_a_missing_tokenizer_is_a_problem_for_reading() -> None:

@@ -1,4 +1,4 @@
-"""What a person chooses on the Engine page of device and power, from the next job on; of spikes: `threshold`."""
+"""What a person chooses on the Engine page of device and power, from the next job on."""
 
 import time
 from collections.abc import Mapping, Sequence
