@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -52,7 +52,7 @@ def planned(services: Services) -> MemoryPlan | None:
     if services.engine_in_use is not None:
         return memory_plan(services.engine_in_use)
     with services.database.session() as s:
-        told = [w.info for w in jobs.list_workers(s) if w.alive and w.info.get("plan")]
+        told: list[dict[str, Any]] = [w.info for w in jobs.list_workers(s) if w.alive and w.info.get("plan")]
     named = next((info["plan"] for info in told if info.get("model") == services.model_name), None)
     if named is not None:
         return MemoryPlan(**named)

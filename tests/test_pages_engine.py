@@ -210,7 +210,18 @@ def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatc
     figure = threshold.trade_off(3.0)
     assert len(figure.data) == len(plain.data) + 1
     assert list(figure.data[-1].y) == [point["f1"] for point in points]
-    assert figure.layout.yaxis2.side == "right"
+    assert (figure.layout.yaxis2.side, figure.layout.yaxis2.type) == ("right", None)
+
+
+def test_every_measured_point_lies_within_the_curves_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    figure, kept = threshold.trade_off(3.0), threshold.measured()
+    low, high = (10**end for end in figure.layout.yaxis.range)
+    values = [point["perplexity"] for point in kept["points"]] + [kept["perplexity_dense"]]
+    assert low < min(values) < max(values) < high
+    assert high < 1.3 * max(values), "the curve fills the chart"
+    left, right = figure.layout.xaxis.range
+    assert all(left < point["spikes_per_channel"] < right for point in kept["points"])
 
 
 def test_the_power_meter_of_each_device_is_in_the_table() -> None:

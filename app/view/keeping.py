@@ -116,7 +116,8 @@ def draw_memory(archive: Archive, found: Sequence[Document]) -> None:
 
 def _plan() -> MemoryPlan | None:
     """Of the model in use, as a worker tells it; else of the chosen one, as its last check found."""
-    told = next((worker.info["plan"] for worker in live_workers() if worker.info.get("plan")), None)
+    known: list[dict[str, Any]] = [worker.info for worker in live_workers() if worker.info.get("plan")]
+    told = known[0]["plan"] if known else None
     if told is None:
         with services().database.session() as s:
             report = load_reports(s).get(services().model_name)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import log10
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,6 +18,8 @@ from app.view import charts
 from app.view.frame import ASSETS, guarded, services
 from app.view.words import count, plain, remaining, safe
 from storage import archives, documents
+
+TICKS = [12, 15, 20, 25, 30, 40, 50, 60, 80]
 
 
 @cache
@@ -53,26 +56,24 @@ def trade_off(k: float) -> go.Figure:
             marker={"size": 6, "color": shade["cool"]}, text=names,
             hovertemplate="%{text}: F1 %{y:.2f}<extra></extra>",
         )  # fmt: skip
-        figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "range": [0, 1.05]})
     dense = measured()["perplexity_dense"]
-    figure.add_hline(
-        y=dense,
-        line={"color": shade["soft"], "width": 1, "dash": "dot"},
-        annotation={"text": "not spike-coded", "font": {"size": 11, "color": shade["soft"]}},
-        annotation_position="bottom left",
-    )
+    figure.add_hline(y=dense, line={"color": shade["soft"], "width": 1, "dash": "dot"})
+    note = {"showarrow": False, "xref": "paper", "x": 0, "xanchor": "left", "yanchor": "top"}
+    font = {"size": 11, "color": shade["soft"]}
+    figure.add_annotation(**note, y=log10(dense), text="not spike-coded", font=font)  # a log axis wants this
     charts.axes(figure)
-    most = points[-1]["spikes_per_channel"]
+    found = [dense, *(point["perplexity"] for point in points)]
+    reach = [log10(0.93 * min(found)), log10(1.12 * max(found))]
+    title = {"text": "perplexity", "font": {"size": 12}}
     figure.update_xaxes(
         title={"text": "spikes per channel  (sparser ← → more exact)", "font": {"size": 12}},
-        range=[0.4, 1.12 * most],
+        range=[0.8 * points[0]["spikes_per_channel"], 1.12 * points[-1]["spikes_per_channel"]],
     )
-    figure.update_yaxes(
-        title={"text": "perplexity", "font": {"size": 12}}, type="log", tickvals=[15, 20, 25, 30, 40, 50, 60]
-    )
+    figure.update_layout(yaxis={"title": title, "type": "log", "tickvals": TICKS, "range": reach})
     if "f1" in here:
         title = {"text": "F1 of answers (dashed)", "font": {"size": 12}}
-        figure.update_layout(yaxis2={"title": title, "showgrid": False})
+        second = {"title": title, "overlaying": "y", "side": "right", "range": [0, 1.05], "showgrid": False}
+        figure.update_layout(yaxis2=second)
     figure.update_layout(margin={"l": 8, "r": 24, "t": 12, "b": 8})
     return figure
 
