@@ -159,7 +159,7 @@ def test_another_threshold_names_what_must_be_read_again_and_has_it_read() -> No
     seeds.lease(archive)
     page = open_page("machine")
     assert f"k = 3 ({_exactly(3)}): perplexity {threshold.at(3)['perplexity']:.3g}" in words_of(page)
-    assert "Measured with the model that comes with Engram" in words_of(page)
+    assert "the model that comes with Engram" in words_of(page)
     page.slider(key="spike_k").set_value(2.0).run()
     assert not page.exception
     assert f"k = 2 ({_exactly(2)}): perplexity {threshold.at(2)['perplexity']:.3g}" in words_of(page)
@@ -198,8 +198,9 @@ def test_the_curve_says_what_it_was_measured_on() -> None:
     assert "For seven, which is in use, it shows the direction" in threshold.measured_on(
         kept, {"model": "seven"}
     )
-    without = threshold.measured_on(kept | {"answerable": 0}, {})
+    without = threshold.measured_on(kept | {"answerable": 0, "fingerprint": None}, {})
     assert "F1" not in without
+    assert "an earlier version of the model" in without
 
 
 def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from app.view.frame import ASSETS, guarded, services
 from app.view.words import count, plain, remaining, safe
 from storage import archives, documents
 
+EARLIER = "an earlier version of the model that comes with Engram"
 TICKS = [12, 15, 20, 25, 30, 40, 50, 60, 80]
 
 
@@ -131,10 +132,11 @@ def draw_threshold(chosen: Choices, info: Mapping[str, Any], tokens_per_s: float
 
 def measured_on(kept: Mapping[str, Any], info: Mapping[str, Any]) -> str:
     """What the curve was measured with and on, and whether that is the model in use."""
-    which = f" (fingerprint {kept['fingerprint']})" if kept.get("fingerprint") else ""
+    known = kept.get("fingerprint")
+    which = f"the model that comes with Engram (fingerprint {known})" if known else EARLIER
     read = f"{count(kept['tokens'])} tokens of {count(kept['texts'])} sample texts"
     parts = [
-        f"Measured with the model that comes with Engram{which} on {kept['machine']}, {kept['date'][:10]}.",
+        f"Measured with {which} on {kept['machine']}, {kept['date'][:10]}.",
         f"Perplexity and spikes: {read}, lower is better ({kept['perplexity_dense']:.3g} without spikes).",
     ]
     if kept.get("answerable"):
