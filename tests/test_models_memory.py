@@ -1,4 +1,4 @@
-"""What a model needs of memory and disk, held to what reading takes; what cannot fit is refused with numbers."""
+"""What a model needs of memory and disk, held to what reading takes; what cannot fit is refused."""
 
 from __future__ import annotations
 
