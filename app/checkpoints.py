@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session
 
 from app.chain import Plan
+from app.fitting import memory_plan
 from app.services import Services
 from engine.errors import StateError
 from storage import Checkpoint, checkpoints, passages
@@ -97,7 +98,9 @@ class Ladder:
                 return [name]
             row = (plan.chain(tokens), plan.whole(tokens), tokens, name, size)
             checkpoints.add_checkpoint(s, self._archive_id, self._fingerprint, *row)
-            return checkpoints.thin(s, self._archive_id, self._fingerprint)
+            # States that grow would fill the disk: two of the newest's size stay (`MemoryPlan.on_disk`).
+            most = 2 * size if memory_plan(self._services.engine).growth_per_token else None
+            return checkpoints.thin(s, self._archive_id, self._fingerprint, most)
 
     def _drop(self, ids: Sequence[int]) -> None:
         if ids:

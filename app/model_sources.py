@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 
 import requests
@@ -114,21 +114,29 @@ class LocalFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class HuggingFace:
-    """A model of the Hugging Face hub, listed by its own client (address and token are that client's)."""
+class _HubModel:
+    """A model of a hub: `owner/name` at a branch, tag or commit."""
 
     id: str
     revision: str
+    hub: ClassVar[str]
 
     @property
     def label(self) -> str:
         """As a person may write it."""
-        return f"hf:{self.id}"
+        return f"{self.hub}:{self.id}"
 
     @property
     def name(self) -> str:
         """The name without the owner."""
         return self.id.split("/")[1]
+
+
+class HuggingFace(_HubModel):
+    """A model of the Hugging Face hub, listed by its own client (address and token are that client's)."""
+
+    __slots__ = ()
+    hub = "hf"
 
     def files(self) -> list[RemoteFile]:
         """See `Source`."""
@@ -154,22 +162,11 @@ class HuggingFace:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelScope:
+class ModelScope(_HubModel):
     """A model of ModelScope, by its HTTP interface: its client would bring five packages for two requests."""
 
-    id: str
-    revision: str
-
-    @property
-    def label(self) -> str:
-        """As a person may write it."""
-        return f"modelscope:{self.id}"
-
-    @property
-    def name(self) -> str:
-        """The name without the owner."""
-        return self.id.split("/")[1]
+    __slots__ = ()
+    hub = "modelscope"
 
     def files(self) -> list[RemoteFile]:
         """See `Source`."""

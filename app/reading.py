@@ -13,7 +13,7 @@ from app.chain import Plan
 from app.checkpoints import Ladder
 from app.errors import JobCancelledError, JobStoppedError
 from app.feed import Feed, TokensChangedError
-from app.fitting import memory_plan, memory_there, refuse_reading
+from app.fitting import Room, memory_plan, refuse_reading
 from app.measuring import Stretch
 from app.retokenising import agree_on_tokenizer
 from app.services import Services
@@ -80,8 +80,9 @@ class Reader:
         }
 
     def _refuse_too_long(self) -> None:
-        """UserError with numbers where the model's memory grows beyond what there is."""
-        refuse_reading(memory_plan(self._engine), self._plan.total, memory_there())
+        """UserError with numbers where the model's memory grows beyond what there is, in RAM or on disk."""
+        room = Room.now(self._services.home, self._archive_id)
+        refuse_reading(memory_plan(self._engine), self._plan.total, room)
 
     def _read_on(self) -> None:
         """Read along the plan until it ends or changes."""

@@ -78,11 +78,13 @@ class Services:
         with self._loading:
             if self._engine is None:
                 from engine import Engine
+                from engine.spill import SpillSettings
 
                 self._check_model()
                 self._check_memory()
                 k = self._choices.spike_k
                 self._engine = Engine.load(self.model_dir, device=self._device(), spike_k=k)
+                self._engine.decoder.spill = SpillSettings.default(self.home.states)
                 self._loaded_from = self.model_dir
             return self._engine
 

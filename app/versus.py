@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ MEASURED = Path(__file__).resolve().parents[1] / "assets" / "measured" / "full_a
 class Fit:
     """Seconds to read T tokens with full attention: linear * T + quadratic * T^2, on one machine.
 
-    `own_linear`: seconds a token that this program took in the same runs.
+    `own_linear`: seconds a token that this program took in the same runs. Of the measured model `matrices`
+    are the multiply-accumulates a token in weight matrices, `scores` those a key (layers x heads x D).
     """
 
     linear: float
     quadratic: float
     own_linear: float
+    matrices: int
+    scores: int
     machine: str
     source: str
     points: tuple[tuple[int, float], ...]
@@ -31,6 +34,24 @@ class Fit:
     def seconds(self, tokens: float) -> float:
         """Fitted seconds; beyond the last point an extrapolation."""
         return self.linear * tokens + self.quadratic * tokens**2
+
+    def scaled_to(self, shape: Shape) -> Fit:
+        """The same for a model of another size, each term by its operations."""
+        linear = shape.full_matrices / self.matrices
+        quadratic = shape.layers * shape.heads * shape.head_dim / self.scores
+        return replace(
+            self,
+            linear=self.linear * linear,
+            quadratic=self.quadratic * quadratic,
+            own_linear=self.own_linear * shape.matrices / self.matrices,
+        )
+
+    def is_of(self, shape: Shape) -> bool:
+        """Whether a model of this size is what was measured."""
+        return (shape.full_matrices, shape.layers * shape.heads * shape.head_dim) == (
+            self.matrices,
+            self.scores,
+        )
 
     @property
     def longest(self) -> int:
@@ -62,12 +83,16 @@ def load_fit(path: Path = MEASURED) -> Fit:
     linear, quadratic = fit_points(list(points))
     own = [(int(tokens), float(seconds)) for tokens, seconds in kept["own_points"]]
     own_linear = statistics.median(seconds / tokens for tokens, seconds in own)
-    return Fit(linear, quadratic, own_linear, kept["machine"], kept["source"], points)
+    measured = int(kept["matrices"]), int(kept["scores"])
+    return Fit(linear, quadratic, own_linear, *measured, kept["machine"], kept["source"], points)
 
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """Ours and full attention's cost of reading `context` tokens, and of `tokens` more for one question."""
+    """Ours and full attention's cost of reading `context` tokens, and of `tokens` more for one question.
+
+    `scaled`: the times are those of the measured model, brought to this one's size by operations.
+    """
 
     context: int
     tokens: int
@@ -78,12 +103,16 @@ class Versus:
     full_cache_bytes: int
     full_reading_s: float
     ours_reading_s: float
+    scaled: bool
 
 
-def compare(shape: dict[str, Any], context: int, tokens: int, fit: Fit) -> Versus:
-    """Counted from `Shape.as_dict`; seconds from the fit."""
-    ours = Shape.from_dict(shape)
-    full = ours.with_full_attention()
+def compare(shape: dict[str, Any], context: int, tokens: int, fit: Fit) -> Versus | None:
+    """Counted from `Shape.as_dict`; seconds from the fit. None for a shape that an older version wrote."""
+    try:
+        ours = Shape.from_dict(shape)
+    except TypeError:
+        return None
+    full, sized = ours.with_full_attention(), fit.scaled_to(ours)
     return Versus(
         context=context,
         tokens=tokens,
@@ -92,6 +121,7 @@ def compare(shape: dict[str, Any], context: int, tokens: int, fit: Fit) -> Versu
         ours_question=ours.macs(context, tokens),
         full_question=full.macs(context, tokens),
         full_cache_bytes=full.cache(context + tokens),
-        full_reading_s=fit.seconds(context),
-        ours_reading_s=fit.own_linear * context,
+        full_reading_s=sized.seconds(context),
+        ours_reading_s=sized.own_linear * context,
+        scaled=not fit.is_of(ours),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from devices.commands import index_of
+from devices.commands import physical_index
 from devices.device import Device
 from devices.hwmon import HwmonEnergy, hwmon_meter
 from devices.integral import PowerIntegral
 
+VISIBLE = "HIP_VISIBLE_DEVICES"
 _UNKNOWN_W = 0xFFFF  # what AMD SMI answers for "not supported"
 
 
@@ -54,7 +54,7 @@ def amd_meter(
     device: Device, amdsmi: Any | None = None, hwmon: Path | None = None
 ) -> tuple[AmdEnergy | PowerIntegral | HwmonEnergy | None, str]:
     """The best meter of an AMD card, or None and the reason in words."""
-    index = physical_index(device.name)
+    index = physical_index(device.name, VISIBLE)
     amdsmi = amdsmi or load_amdsmi()
     if amdsmi is not None:
         meter = _smi_meter(amdsmi, index)
@@ -65,13 +65,6 @@ def amd_meter(
         return shown, ""
     smi = "AMD SMI is not installed" if amdsmi is None else f"AMD SMI tells no power of {device.label}"
     return None, f"{smi}, and the driver shows none either"
-
-
-def physical_index(name: str) -> int:
-    """The card's number on the machine, where $HIP_VISIBLE_DEVICES has renumbered them for PyTorch."""
-    index = index_of(name)
-    visible = os.environ.get("HIP_VISIBLE_DEVICES", "").split(",")
-    return int(visible[index]) if index < len(visible) and visible[index].strip().isdecimal() else index
 
 
 def _smi_meter(amdsmi: Any, index: int) -> AmdEnergy | PowerIntegral | None:

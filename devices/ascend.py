@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from devices.commands import ask, index_of
+from devices.commands import ask, physical_index
 from devices.device import Device
 from devices.integral import SlowIntegral
 
+VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 # The same figure has another name on each generation: 310, 310P and 910, 950.
 _POWER = re.compile(
     r"^\s*(?:NPU Real-time Power|Chip Power|Power Dissipation|Power)\s*\(W\)\s*:\s*([0-9.]+)\s*$",
@@ -17,7 +18,7 @@ _POWER = re.compile(
 
 def ascend_meter(device: Device) -> tuple[SlowIntegral | None, str]:
     """The meter of an NPU, or None and the reason in words."""
-    index = index_of(device.name)
+    index = physical_index(device.name, VISIBLE)
     meter = SlowIntegral(f"npu-smi power, integrated (NPU {index})", lambda: ask_npu_smi(index))
     if meter.sample() is not None:
         return meter, ""

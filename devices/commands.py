@@ -28,3 +28,10 @@ def ask(command: Sequence[str]) -> str | None:
 def index_of(name: str) -> int:
     """The number in a device's name: 1 of "npu:1", 0 of "npu"."""
     return int(name.partition(":")[2] or 0)
+
+
+def physical_index(name: str, variable: str) -> int:
+    """The card's number on the machine, where an environment variable has renumbered those PyTorch sees."""
+    index = index_of(name)
+    visible = os.environ.get(variable, "").split(",")
+    return int(visible[index]) if index < len(visible) and visible[index].strip().isdecimal() else index

@@ -5,21 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 SAMPLE_S = 0.15
+SLOW_S = 1.0
 
 
-class PowerIntegral:
-    """Adds up watts between readings (trapezoids); right if read every `sample_s` seconds.
-
-    `read_power_w` gives None when the sensor does not answer. A clock that goes backwards adds nothing.
-    """
+class _Integral:
+    """What both integrals are: a source of watts by name, asked every `sample_s` seconds, and a clock."""
 
     def __init__(
         self,
         source: str,
         read_power_w: Callable[[], float | None],
-        sample_s: float = SAMPLE_S,
+        sample_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
@@ -27,8 +26,20 @@ class PowerIntegral:
         self._read_power_w = read_power_w
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: tuple[float, float] | None = None
         self._total_j = 0.0
+
+
+class PowerIntegral(_Integral):
+    """Adds up watts between readings (trapezoids); right if read every `sample_s` seconds.
+
+    `read_power_w` gives None when the sensor does not answer. A clock that goes backwards adds nothing.
+    """
+
+    def __init__(
+        self, source: str, read_power_w: Callable[[], float | None], sample_s: float = SAMPLE_S, **more: Any
+    ) -> None:
+        super().__init__(source, read_power_w, sample_s, **more)
+        self._last: tuple[float, float] | None = None
 
     def read_energy_j(self) -> float | None:
         """Joules so far; None when the sensor no longer answers."""
@@ -45,27 +56,18 @@ class PowerIntegral:
             return self._total_j
 
 
-class SlowIntegral:
+class SlowIntegral(_Integral):
     """The same for a sensor that takes long to ask (a vendor's command): `sample` asks it, in the background;
     in between the last answer holds, so that no measurement waits for it.
     """
 
     def __init__(
-        self,
-        source: str,
-        read_power_w: Callable[[], float | None],
-        sample_s: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, source: str, read_power_w: Callable[[], float | None], sample_s: float = SLOW_S, **more: Any
     ) -> None:
-        self.source = source
-        self.sample_s: float | None = sample_s
-        self._read_power_w = read_power_w
-        self._clock = clock
-        self._lock = threading.Lock()
+        super().__init__(source, read_power_w, sample_s, **more)
         self._power_w: float | None = None
         self._silent = False
-        self._told_at = self._at = clock()  # when it last answered; up to when joules are added up
-        self._total_j = 0.0
+        self._told_at = self._at = self._clock()  # when it last answered; up to when joules are added up
 
     def sample(self) -> float | None:
         """Ask the sensor; joules so far, None when it does not answer."""

@@ -14,6 +14,7 @@ from devices.device import Device
 from devices.estimate import TdpEstimate
 from devices.intel import intel_meter
 from devices.metax import metax_meter
+from devices.mthreads import mthreads_meter
 from devices.nvidia import load_nvml, nvml_meter
 from devices.power import Meter, PowerMeter
 from devices.rapl import POWERCAP, rapl_meters
@@ -23,6 +24,7 @@ _CARDS: dict[str, Callable[[Device], Opened]] = {
     "AMD": amd_meter,
     "MetaX": metax_meter,
     "Huawei Ascend": ascend_meter,
+    "Moore Threads": mthreads_meter,
     "Intel": intel_meter,
 }
 

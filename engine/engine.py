@@ -71,10 +71,10 @@ class Engine:
     ) -> "Engine":
         """Load "default" (from `models_dir`), a checkpoint folder or a GGUF file.
 
-        `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 attention for our own
-        format where the processor has it, float32 for other checkpoints; bfloat16 on accelerators. `spike_k`:
-        another threshold factor than the model's own, which makes it another model. `device`, `kernels`: see
-        `placement.place`. Raises ModelError, DeviceError.
+        `spiking` "auto": on where the weights are made for it. `dtype` "auto": bfloat16 for our own and
+        for checkpoints of a billion parameters where the processor has it, else float32; bfloat16 on
+        accelerators. `spike_k`: another threshold factor than the model's own, which makes it another model.
+        `device`, `kernels`: see `placement.place`. Raises ModelError, DeviceError.
         """
         device = automatic() if device == "auto" else device
         checkpoint = open_checkpoint(model, models_dir)
@@ -83,7 +83,7 @@ class Engine:
         if source.quantised:
             config = parse_config(checkpoint.raw, quantised=True)
         use_spikes = config.spike is not None if spiking == "auto" else bool(spiking)
-        kind = compute_dtype(dtype if device == "cpu" else device_dtype(dtype), config.model_type)
+        kind = compute_dtype(dtype if device == "cpu" else device_dtype(dtype), config)
         placement = place(device, kind, kernels)
         weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
         source.finish()

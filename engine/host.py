@@ -8,6 +8,7 @@ from functools import cache
 import psutil
 import torch
 
+from engine.config import ModelConfig
 from engine.errors import ModelError
 from kernels.native import BuildError, NativeOps, load
 from kernels.ops import Ops, TorchOps
@@ -15,6 +16,7 @@ from kernels.ops import Ops, TorchOps
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 KEEP_BYTES = 1 << 30
+LARGE = 1_000_000_000
 
 
 @cache
@@ -43,10 +45,13 @@ def attention_dtype() -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def compute_dtype(name: str, model_type: str) -> torch.dtype:
-    """The dtype of that name; "auto" is the fast one for our own format and float32 for checkpoints."""
+def compute_dtype(name: str, config: ModelConfig) -> torch.dtype:
+    """The dtype of that name; "auto" is the fast one for our own format and for checkpoints of a billion
+    parameters or more, which come in bfloat16 and would take twice their size, and float32 for small ones.
+    """
     if name == "auto":
-        return attention_dtype() if model_type == "engram" else torch.float32
+        large = config.parameter_count() >= LARGE
+        return attention_dtype() if config.model_type == "engram" or large else torch.float32
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if name not in kinds:
         raise ModelError(f"unknown dtype {name!r}", f"Use one of: auto, {', '.join(kinds)}.")

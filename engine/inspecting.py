@@ -16,6 +16,7 @@ from engine.families import FAMILIES
 from engine.headers import SCALES, HeaderSource, gguf_headers, read_headers
 from engine.host import compute_dtype
 from engine.memory_plan import MemoryPlan, plan_memory
+from engine.spill import SpillSettings
 from engine.tokenizer import Tokenizer
 from engine.weights import ModelWeights
 
@@ -58,7 +59,7 @@ def inspect_checkpoint(model: str | Path, *, identify: bool = True) -> Inspectio
     quantised = any(name.endswith(SCALES) for name in source.headers)
     if quantised:
         config = parse_config(checkpoint.raw, quantised=True)
-    kind = compute_dtype("auto", config.model_type)
+    kind = compute_dtype("auto", config)
     weights = _dry_load(source, config, kind)
     tokenizer = checkpoint.load_tokenizer()
     if tokenizer is None:
@@ -72,7 +73,12 @@ def inspect_checkpoint(model: str | Path, *, identify: bool = True) -> Inspectio
         file_bytes=sum(path.stat().st_size for path in files),
         problems=_few(source.problems),
         notes=tuple(_notes(config, weights, tokenizer)),
-        plan=plan_memory(config, _weight_bytes(source, weights, kind, quantised), kind.itemsize),
+        plan=plan_memory(
+            config,
+            _weight_bytes(source, weights, kind, quantised),
+            kind.itemsize,
+            SpillSettings.default().limit_bytes,
+        ),
         fingerprint=fingerprint_of(identity, config.spike is not None, kind) if identify else "",
         recall=weights is not None and weights.recall is not None,
     )

@@ -18,7 +18,12 @@ class MemoryConfig:
         of the block's mean key in float32.
         """
         index = 0 if self.topk is None else -(-4 * width // self.block)
-        return 2 * width * element_bytes + index
+        return self.key_bytes_per_token(width, element_bytes) + index
+
+    @staticmethod
+    def key_bytes_per_token(width: int, element_bytes: int) -> int:
+        """Of that the key and value, which lie on disk beyond a limit."""
+        return 2 * width * element_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ class SpillSettings:
     folder: Path
 
     @classmethod
-    def default(cls) -> Self:
-        """$ENGRAM_MEMORY_MB, else 1 GiB; $ENGRAM_SPILL_DIR, else the states below $ENGRAM_HOME, else the
-        system's place for temporary files. StateError if the first is no number.
+    def default(cls, folder: Path | None = None) -> Self:
+        """$ENGRAM_MEMORY_MB, else 1 GiB; $ENGRAM_SPILL_DIR, else `folder`, else the states below
+        $ENGRAM_HOME, else the system's place for temporary files. StateError if the first is no number.
         """
         given = os.environ.get("ENGRAM_MEMORY_MB", "")
         if given and not given.isdecimal():
@@ -40,9 +40,9 @@ class SpillSettings:
                 f"ENGRAM_MEMORY_MB = {given!r} is not a whole number of megabytes", "Correct or unset it."
             )
         home = os.environ.get("ENGRAM_HOME")
-        usual = Path(home).expanduser() / "states" if home else tempfile.gettempdir()
-        folder = Path(os.environ.get("ENGRAM_SPILL_DIR") or usual)
-        return cls(int(given) << 20 if given else DEFAULT_LIMIT, folder)
+        usual = folder or (Path(home).expanduser() / "states" if home else tempfile.gettempdir())
+        chosen = Path(os.environ.get("ENGRAM_SPILL_DIR") or usual)
+        return cls(int(given) << 20 if given else DEFAULT_LIMIT, chosen)
 
     def share(self, layers: int) -> "SpillSettings":
         """What one of so many layers may use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from sqlalchemy import delete, select
@@ -41,14 +42,21 @@ def list_checkpoints(s: Session, archive_id: int, fingerprint: str | None = None
     return list(s.scalars(query.order_by(Checkpoint.tokens, Checkpoint.id)))
 
 
-def thin(s: Session, archive_id: int, fingerprint: str) -> list[str]:
+def thin(s: Session, archive_id: int, fingerprint: str, most_bytes: int | None = None) -> list[str]:
     """Drop checkpoints that are too dense for their distance from the newest; returns the files to delete.
 
     Afterwards, going back a distance d costs reading at most about d tokens again, with about two checkpoints
     kept for every doubling of d. Remove those of other chains first: the ladder takes all as one reading.
+    `most_bytes`: the newest is kept, and of the older ones, from the newest back, what fits with it.
     """
     rungs = list_checkpoints(s, archive_id, fingerprint)
-    keep = {rungs[index].id for index in _kept([rung.tokens for rung in rungs])}
+    kept = [rungs[index] for index in _kept([rung.tokens for rung in rungs])]
+    total = accumulate(rung.bytes for rung in reversed(kept))
+    keep = {
+        rung.id
+        for number, (rung, size) in enumerate(zip(reversed(kept), total, strict=True))
+        if number == 0 or most_bytes is None or size <= most_bytes
+    }
     return _remove(s, [rung for rung in rungs if rung.id not in keep])
 
 

@@ -140,7 +140,7 @@ def test_a_job_leaves_its_history_and_no_file(tmp_path: Path, monkeypatch: pytes
         job = jobs.get_job(s, trace.job_id or 0)
     assert job.kind == "read"
     assert trace.values["series"]["seconds"]
-    assert trace.values["shape"]["hidden"] == 64
+    assert trace.values["shape"]["head_dim"] == 16
 
 
 def test_gauges_that_fail_do_not_disturb_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

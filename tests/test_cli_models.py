@@ -76,6 +76,41 @@ def test_reading_what_cannot_fit_is_refused_with_numbers(
     assert "GB for each million tokens" in capsys.readouterr().err
 
 
+def test_ingest_tells_the_memory_before_it_reads(
+    archive: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more.txt").write_text("More text to read.\n")
+    assert cli.main(["ingest", archive, str(tmp_path / "more.txt")]) == 0
+    said = capsys.readouterr().out
+    assert "GB of memory, at any length; " in said
+    assert said.index("tokens takes") < said.index("documents read")
+    assert cli.main(["ingest", archive, "--json"]) == 0
+    told = output(capsys)["memory"]
+    assert 0 < told["memory_needed_bytes"] < told["memory_free_bytes"]
+    assert told["disk_needed_bytes"] == 0
+
+
+def test_a_context_that_the_disk_cannot_hold_is_refused_with_numbers(
+    archive: str,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from engine import memory_plan
+
+    monkeypatch.setattr("app.fitting.memory_there", lambda: 10**15)
+    monkeypatch.setattr(memory_plan, "_growth", lambda *given: 10**10)
+    (tmp_path / "more.txt").write_text("More text to read.\n")
+    assert cli.main(["ingest", archive, str(tmp_path / "more.txt")]) == 2
+    told = capsys.readouterr()
+    assert "On disk it takes" in told.out
+    assert "on the disk of the home folder" in told.err
+    monkeypatch.setattr("app.installing.memory_there", lambda: 10**18)
+    assert cli.main(["models", "check", "--tokens", "1000000"]) == 1
+    assert "It does not fit on the disk now." in capsys.readouterr().out
+
+
 def test_an_archive_goes_to_a_file_and_comes_back(
     archive: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Dense checkpoints into W8ASpike form: what is written, what it computes, what is reported."""
 
+import dataclasses
 import json
 import math
 
@@ -13,6 +14,7 @@ from engine.convert import spike
 from engine.convert.__main__ import main
 from engine.convert.calibration import fit_scales, group_size
 from engine.convert.measure import FullTally
+from engine.convert.shard_writer import ShardWriter
 from engine.convert.texts import encode_texts, read_texts
 from engine.errors import EngineError
 from kernels.spike import encode
@@ -202,16 +204,76 @@ def test_a_quantised_an_unknown_and_an_untokenised_checkpoint_are_refused(tmp_pa
         spike.convert(other, tmp_path / "there", texts)
 
 
-def test_a_run_that_breaks_off_leaves_nothing_under_the_final_name(tmp_path, texts, monkeypatch):
-    source = tiny_dense_dir(tmp_path / "dense", "llama")
+def _files(folder):
+    """Times at which the shards of an unfinished conversion were written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
 
-    def fail(*arguments):
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_an_interrupted_conversion_goes_on_and_writes_no_shard_twice(tmp_path, texts, monkeypatch, after):
+    source, left = tiny_dense_dir(tmp_path / "dense", "llama"), tmp_path / ".spiking.unfinished"
+    whole = spike.convert(source, tmp_path / "whole", texts, shard_bytes=40_000)
+    fit, fitted = spike.fit_scales, []
+
+    def stop(*given):
+        if len(list(left.glob("part-*.safetensors"))) >= after:
+            raise KeyboardInterrupt
+        return fit(*given)
+
+    monkeypatch.setattr(spike, "fit_scales", stop)
+    with pytest.raises(KeyboardInterrupt):
+        spike.convert(source, tmp_path / "spiking", texts, shard_bytes=40_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".spiking.unfinished", "dense", "texts.jsonl", "whole",
+    ]  # fmt: skip
+    before = _files(left)
+    assert len(before) == after + 1, "shards and the calibration"
+
+    def count(weight, moments):
+        fitted.append(weight.shape)
+        return fit(weight, moments)
+
+    monkeypatch.setattr(spike, "fit_scales", count)
+    monkeypatch.setattr(spike, "_calibrate", None)  # the texts are not read again
+    publish, written = ShardWriter.publish, {}
+    monkeypatch.setattr(
+        ShardWriter, "publish", lambda self: (written.update(_files(self.folder)), publish(self))
+    )
+    report = spike.convert(source, tmp_path / "spiking", texts, shard_bytes=40_000)
+    assert not left.exists()
+    assert len(fitted) < 7 * 4
+    assert {time for name, time in before.items() if "part" in name} <= set(written.values())
+    assert dataclasses.replace(report, model="x") == dataclasses.replace(whole, model="x")
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert sorted(path.name for path in (tmp_path / "spiking").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "spiking" / name).read_bytes()
+
+
+def test_a_conversion_interrupted_while_it_measures_goes_on_from_there(tmp_path, texts, monkeypatch):
+    source, measure = tiny_dense_dir(tmp_path / "dense", "llama"), spike._measure
+
+    def stop(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(spike, "_measure", fail)
-    with pytest.raises(KeyboardInterrupt):
-        spike.convert(source, tmp_path / "spiking", texts)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dense", "texts.jsonl"]
+    monkeypatch.setattr(spike, "_measure", stop)
+    command = ["spike", str(source), "--out", str(tmp_path / "spiking"), "--texts", str(texts)]
+    assert main(command) == 130
+    assert not (tmp_path / "spiking").exists()
+    monkeypatch.setattr(spike, "_measure", measure)
+    monkeypatch.setattr("engine.convert.shard_writer.save_file", None)  # nothing is written again
+    assert main(command) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dense", "spiking", "texts.jsonl"]
+
+
+def test_what_another_conversion_left_is_not_gone_on_with(tmp_path, texts, monkeypatch):
+    source, left = tiny_dense_dir(tmp_path / "dense", "llama"), tmp_path / ".spiking.unfinished"
+    left.mkdir()
+    (left / "journal.json").write_text(json.dumps({"stamp": "other", "shards": [["x"]], "written": 9}))
+    (left / "part-0.safetensors").write_bytes(b"of another model")
+    spike.convert(source, tmp_path / "spiking", texts)
+    assert Engine.load(tmp_path / "spiking").spiking
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("kind", [OSError, SafetensorError])

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from engine import Engine
 from engine.convert.__main__ import main
 from engine.convert.progress import Progress, seconds
+from engine.convert.shard_writer import ShardWriter
 from engine.convert.upcycle import UpcycleSettings, alpha, upcycle
 from engine.errors import EngineError
 from tests.dense_checkpoints import tiny_dense_dir
@@ -169,6 +170,31 @@ def test_a_full_disk_is_told_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     with pytest.raises(EngineError, match=r"takes 0\.\d GB.*0\.0 GB free"):
         upcycle(source, tmp_path / "moe", SMALL)
+
+
+@pytest.mark.parametrize("after", [1, 7])
+def test_an_interrupted_upcycling_goes_on_and_gives_the_same_files(tmp_path, monkeypatch, after):
+    source = tiny_dense_dir(tmp_path / "dense", "llama")
+    settings = UpcycleSettings(4, router_std=0.5, seed=3, shard_bytes=100_000)
+    upcycle(source, tmp_path / "whole", settings)
+    flush, shards = ShardWriter._flush, []
+
+    def stop(self):
+        flush(self)
+        shards.append(1)
+        if len(shards) == after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ShardWriter, "_flush", stop)
+    with pytest.raises(KeyboardInterrupt):
+        upcycle(source, tmp_path / "moe", settings)
+    monkeypatch.setattr(ShardWriter, "_flush", lambda self: (shards.append(1), flush(self)))
+    upcycle(source, tmp_path / "moe", settings)
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert sorted(path.name for path in (tmp_path / "moe").iterdir()) == names
+    assert len(shards) == len([name for name in names if name.startswith("model-")])
+    for name in names:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "moe" / name).read_bytes()
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path):

@@ -12,7 +12,7 @@ from page_driver import notices, open_page, press, words_of
 from page_seeds import Seeds
 
 from app.choices import Choices
-from app.view import choosing, machine
+from app.view import machine, threshold
 from storage import jobs, metrics
 
 LOADED = {
@@ -158,10 +158,11 @@ def test_another_threshold_names_what_must_be_read_again_and_has_it_read() -> No
     archive = seeds.archive("Leases")
     seeds.lease(archive)
     page = open_page("machine")
-    assert "k = 3: perplexity 17.4" in words_of(page)
+    assert f"k = 3 ({_exactly(3)}): perplexity {threshold.at(3)['perplexity']:.3g}" in words_of(page)
+    assert "the model that comes with Engram" in words_of(page)
     page.slider(key="spike_k").set_value(2.0).run()
     assert not page.exception
-    assert "k = 2: perplexity 18.7" in words_of(page)
+    assert f"k = 2 ({_exactly(2)}): perplexity {threshold.at(2)['perplexity']:.3g}" in words_of(page)
     assert "Leases" in notices(page)
     assert "To be read again" in notices(page)
     press(page, "Use k = 2 and read again")
@@ -171,10 +172,57 @@ def test_another_threshold_names_what_must_be_read_again_and_has_it_read() -> No
         assert [job.kind for job in jobs.list_jobs(s, archive.id)] == ["read"]
 
 
-def test_figures_between_measured_points_say_so() -> None:
-    assert choosing.at(3.0)["perplexity"] == pytest.approx(17.407)
-    between = choosing.at(2.75)
-    assert 17.407 < between["perplexity"] < 17.943
+def _exactly(k: float) -> str:
+    points = [point["k"] for point in threshold.measured()["points"]]
+    return "measured" if k in points else "between measured points"
+
+
+def test_figures_between_measured_points_lie_between() -> None:
+    low, high = threshold.measured()["points"][2:4]
+    assert threshold.at(low["k"]) == low
+    between = threshold.at((low["k"] + high["k"]) / 2)
+    assert high["perplexity"] < between["perplexity"] < low["perplexity"]
+
+
+def test_the_curve_says_what_it_was_measured_on() -> None:
+    kept = {
+        "fingerprint": "9ee89df891c9", "machine": "AMD EPYC", "date": "2026-11-22T10:00:00", "tokens": 4688,
+        "texts": 12, "perplexity_dense": 16.43, "answerable": 30, "sets": ["squad"], "f1_dense": 0.74,
+        "source": "tests/bench/results/threshold.jsonl",
+    }  # fmt: skip
+    said = threshold.measured_on(kept, {})
+    for words in ("fingerprint 9ee89df891c9", "4,688 tokens of 12 sample texts", "30 development questions"):
+        assert words in said
+    assert "0.74 without spikes" in said
+    assert "shows the direction" not in said
+    assert "For seven, which is in use, it shows the direction" in threshold.measured_on(
+        kept, {"model": "seven"}
+    )
+    without = threshold.measured_on(kept | {"answerable": 0, "fingerprint": None}, {})
+    assert "F1" not in without
+    assert "an earlier version of the model" in without
+
+
+def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [dict(point, f1=0.5 + 0.05 * i) for i, point in enumerate(threshold.measured()["points"])]
+    monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    plain = threshold.trade_off(3.0)
+    monkeypatch.setattr(threshold, "measured", lambda: {"points": points, "perplexity_dense": 16.4})
+    figure = threshold.trade_off(3.0)
+    assert len(figure.data) == len(plain.data) + 1
+    assert list(figure.data[-1].y) == [point["f1"] for point in points]
+    assert (figure.layout.yaxis2.side, figure.layout.yaxis2.type) == ("right", None)
+
+
+def test_every_measured_point_lies_within_the_curves_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    figure, kept = threshold.trade_off(3.0), threshold.measured()
+    low, high = (10**end for end in figure.layout.yaxis.range)
+    values = [point["perplexity"] for point in kept["points"]] + [kept["perplexity_dense"]]
+    assert low < min(values) < max(values) < high
+    assert high < 1.3 * max(values), "the curve fills the chart"
+    left, right = figure.layout.xaxis.range
+    assert all(left < point["spikes_per_channel"] < right for point in kept["points"])
 
 
 def test_the_power_meter_of_each_device_is_in_the_table() -> None:

@@ -48,9 +48,16 @@ LABELS = {
     "not available": f"No reading: {NO_SENSOR}",
 }
 SHAPE = {
-    "hidden": 64, "intermediate": 96, "heads": 4, "kv_heads": 2, "head_dim": 16, "windows": [32, 32, 32],
-    "sinks": 4, "linear_layers": 0, "gate_rank": 16, "cache_bytes": 2,
-}  # fmt: skip
+    "layers": 3,
+    "heads": 9,
+    "kv_heads": 3,
+    "head_dim": 64,
+    "matrices": 10_616_832,
+    "full_matrices": 10_616_832,
+    "states": 0,
+    "softmax": [{"window": 1024, "block": 0, "topk": 0, "sinks": 4, "learned": 0}] * 3,
+    "cache_bytes": 2,
+}
 
 
 @pytest.fixture
@@ -119,7 +126,7 @@ def test_the_run_sheet_compares_with_full_attention(seeds: Seeds) -> None:
     page = open_page("ask", finding=answered(seeds, "measured").id)
     assert not page.exception
     said = words_of(page)
-    for words in ("Against full attention", "counted", "fitted", "tests/bench/results/reading.jsonl"):
+    for words in ("Against full attention", "counted", "fitted, scaled", "tests/bench/results/reading.jsonl"):
         assert words in said
     assert len(page.get("plotly_chart")) == 3
 

@@ -125,7 +125,7 @@ def test_the_memory_that_reading_takes_is_told_before(seeds: Seeds, archive: Arc
     plan = {"weights": 10**8, "state": 10**8, "working": 10**8, "growth_per_token": 0}
     with seeds.database.session() as s:
         jobs.beat_worker(s, "w", plan=plan)
-    assert "takes about 300 MB of memory, whatever their number" in words_of(open_page("library"))
+    assert "tokens takes 0.30 GB of memory, at any length" in words_of(open_page("library"))
     with seeds.database.session() as s:
         jobs.beat_worker(s, "w", plan=plan | {"growth_per_token": 10**13})
     assert "Too long for this model" in notices(open_page("library"))

@@ -17,6 +17,7 @@ from devices.device import Device
 from devices.hwmon import hwmon_meter
 from devices.intel import ask_xpu_smi, intel_meter
 from devices.metax import ask_mx_smi, metax_meter
+from devices.mthreads import ask_mthreads_gmi, mthreads_meter
 
 CARD = Device("cuda:0", "cuda", "AMD", "AMD Instinct MI300X", None, (), (), True)
 ASCEND_910 = """
@@ -46,6 +47,18 @@ XPU = """Timestamp, DeviceId, GPU Power (W)
 06:14:46.000,    0, 14.61
 """
 XPU_NA = "Timestamp, DeviceId, GPU Power (W)\n06:14:46.000,    0, N/A\n"
+GMI_TWO = """
+----------------------------------------------------------------
+    mthreads-gmi:1.14.0            Driver Version:2.7.0
+----------------------------------------------------------------
+GPU0 00000000:3b:00.0
+    Power Readings
+        Power Draw                                 :  109.51W
+GPU1 00000000:5e:00.0
+    Power Readings
+        Power Draw                                 :  44.3 W
+"""
+GMI_NA = "GPU0 00000000:01:00.0\n    Power Readings\n        Power Draw      :  N/A\n"
 MACBOOK = """<?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0"><array><dict>
 <key>Voltage</key><integer>12500</integer>
@@ -79,6 +92,17 @@ def test_mx_smi_takes_the_total_of_the_card(
     assert ask_mx_smi(index) == watts
 
 
+@pytest.mark.parametrize(
+    ("text", "index", "watts"),
+    [(GMI_TWO, 0, 109.51), (GMI_TWO, 1, 44.3), (GMI_NA, 0, None), ("Error: no devices", 0, None)],
+)
+def test_mthreads_gmi(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, index: int, watts: float | None
+) -> None:
+    tool(monkeypatch, tmp_path, "mthreads-gmi", text)
+    assert ask_mthreads_gmi(index) == watts
+
+
 @pytest.mark.parametrize(("text", "watts"), [(XPU, 14.61), (XPU_NA, None), ("Error: device not found", None)])
 def test_xpu_smi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, watts: float | None) -> None:
     tool(monkeypatch, tmp_path, "xpu-smi", text)
@@ -107,6 +131,7 @@ def test_a_tool_that_fails_or_is_missing_tells_nothing(
     [
         (replace(CARD, name="npu:0", kind="npu", vendor="Huawei Ascend"), "npu-smi"),
         (replace(CARD, vendor="MetaX"), "mx-smi"),
+        (replace(CARD, name="musa:0", kind="musa", vendor="Moore Threads"), "mthreads-gmi"),
         (replace(CARD, name="xpu:0", kind="xpu", vendor="Intel"), "xpu-smi"),
         (CARD, "AMD SMI is not installed"),
         (replace(CARD, name="mps", kind="mps", vendor="Apple"), "battery controller"),
@@ -127,14 +152,18 @@ def test_tools_are_named_as_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path
     tool(monkeypatch, tmp_path, "npu-smi", ASCEND_910)
     tool(monkeypatch, tmp_path, "mx-smi", METAX_TWO)
     tool(monkeypatch, tmp_path, "xpu-smi", XPU)
+    tool(monkeypatch, tmp_path, "mthreads-gmi", GMI_TWO)
+    monkeypatch.setenv("MUSA_VISIBLE_DEVICES", "1")
+    musa, _ = mthreads_meter(replace(CARD, name="musa:0"))
     npu, _ = ascend_meter(replace(CARD, name="npu:0"))
     metax, _ = metax_meter(replace(CARD, name="cuda:1"))
     intel, _ = intel_meter(replace(CARD, name="xpu:0"), tmp_path)
-    sources = [meter.source for meter in (npu, metax, intel) if meter is not None]
+    sources = [meter.source for meter in (npu, metax, intel, musa) if meter is not None]
     assert sources == [
         "npu-smi power, integrated (NPU 0)",
         "mx-smi board power, integrated (GPU 1)",
         "xpu-smi power, integrated (GPU 0)",
+        "mthreads-gmi power, integrated (GPU 1)",
     ]
 
 
@@ -145,6 +174,44 @@ def test_metax_module_is_preferred_and_adds_up_the_boards_inputs() -> None:
     assert meter is not None
     assert (meter.source, reason) == ("MXSML board power, integrated (GPU 0)", "")
     assert meter._read_power_w() == pytest.approx(58.7)
+
+
+class FakeMtml(ModuleType):
+    """The calls of mthreads-ml-py that tell a card's milliwatts; `lost` cards raise as it does."""
+
+    class MTMLError(Exception):
+        """Raised for every code."""
+
+    lost = False
+
+    def __init__(self) -> None:
+        super().__init__("pymtml")
+        self.started = 0
+
+    def mtmlLibraryInit(self) -> None:
+        self.started += 1
+
+    def mtmlLibraryInitDeviceByIndex(self, index: int) -> str:
+        return f"card {index}"
+
+    def mtmlDeviceGetPowerUsage(self, card: str) -> int:
+        if self.lost:
+            raise self.MTMLError("MTML_ERROR_DEVICE_LOST")
+        return {"card 0": 109_510, "card 3": 61_000}[card]
+
+
+def test_moore_threads_module_is_preferred_imported_late_and_may_lose_its_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = FakeMtml()
+    monkeypatch.setitem(sys.modules, "pymtml", module)
+    monkeypatch.setenv("MUSA_VISIBLE_DEVICES", "0,3")
+    meter, reason = mthreads_meter(replace(CARD, name="musa:1", kind="musa", vendor="Moore Threads"))
+    assert meter is not None
+    assert (meter.source, reason, module.started) == ("MTML power, integrated (GPU 3)", "", 1)
+    assert meter._read_power_w() == 61.0
+    module.lost = True
+    assert meter.read_energy_j() is None
 
 
 class FakeAmdSmi(ModuleType):

@@ -57,6 +57,20 @@ def test_thin_touches_one_model_of_one_archive(db: Database) -> None:
         assert len(checkpoints.list_checkpoints(s, two.id)) == 100
 
 
+@pytest.mark.parametrize(("most", "kept"), [(None, 3), (220, 3), (175, 2), (90, 1), (1, 1)])
+def test_large_checkpoints_stay_within_their_bytes_and_the_newest_always(
+    db: Database, most: int | None, kept: int
+) -> None:
+    with db.session() as s:
+        archive = add_archive(s)
+        for tokens, size in ((50_000, 50), (80_000, 80), (90_000, 90)):
+            checkpoints.add_checkpoint(s, archive.id, "m", f"{tokens}", 1, tokens, f"{tokens}.state", size)
+        dropped = checkpoints.thin(s, archive.id, "m", most)
+        rungs = [rung.tokens for rung in checkpoints.list_checkpoints(s, archive.id)]
+    assert rungs == [50_000, 80_000, 90_000][-kept:]
+    assert dropped == [f"{tokens}.state" for tokens in (50_000, 80_000, 90_000)[:-kept]]
+
+
 def test_few_checkpoints_far_apart_are_all_kept(db: Database) -> None:
     with db.session() as s:
         archive = add_archive(s)

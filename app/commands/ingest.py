@@ -12,9 +12,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import library
+from app.chain import Plan
 from app.commands.output import ProgressLine, clean, print_json
 from app.commands.signals import stoppable
 from app.errors import UserError
+from app.fitting import Room, plan_sentence, planned
 from app.following import Follower
 from app.services import Services
 from storage import Archive, Coverage, Job, NotFoundError, documents, jobs
@@ -65,8 +67,23 @@ def _do(
         return jobs.enqueue(s, "ingest", archive.id, payload)
 
     result = dict(follower.do(ingest).result or {})
+    line.end()
+    result["memory"] = _tell_memory(services, archive)
     result["reading"] = follower.do(lambda s: library.request_reading(s, archive.id)).result
     return result
+
+
+def _tell_memory(services: Services, archive: Archive) -> dict[str, int] | None:
+    """Say what reading the archive takes, before it is read (a worker may have begun); as JSON too."""
+    plan, room = planned(services), Room.now(services.home, archive.id)
+    with services.database.session() as s:
+        tokens = Plan.load(s, archive.id).total
+    if plan is None or not tokens:
+        return None
+    if not services.options.json:
+        print(plan_sentence(plan, tokens, room), flush=True)
+    needed = {"memory_needed_bytes": plan.needed(tokens), "disk_needed_bytes": plan.on_disk(tokens)}
+    return needed | {"memory_free_bytes": room.memory, "disk_free_bytes": room.disk + room.held}
 
 
 def _report(services: Services, archive: Archive, result: dict[str, Any], covered: Coverage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.chain import Plan
 from app.commands.confirming import confirm
 from app.commands.output import ProgressLine, clean, print_json, print_table
 from app.commands.signals import stoppable
-from app.fitting import gigabytes, plan_sentence
+from app.fitting import Room, gigabytes, plan_sentence
 from app.following import Follower
 from app.installed import EMBEDDED, is_linked, is_model, make_default, model_names, model_path, unfinished
 from app.installing import adopt_model, check_model, refuse_unusable
@@ -74,10 +75,10 @@ def _add(services: Services, chosen: Namespace) -> int:
         payload["source"] = str(Path(chosen.source).expanduser().resolve())
     report = Report(**_do_job(services, payload))
     if services.options.json:
-        print_json(_reported(report))
+        print_json(_reported(report, _room(services, report)))
         return 0 if report.usable else 1
     print(f"Added {clean(report.name)}.")
-    return _tell(report)
+    return _tell(report, _room(services, report))
 
 
 def _do_job(services: Services, payload: dict[str, Any]) -> dict[str, Any]:
@@ -110,23 +111,29 @@ def _check(services: Services, chosen: Namespace) -> int:
         with services.database.session() as s:
             tokens = Plan.load(s, library.find_archive(s, chosen.archive).id).total
     if services.options.json:
-        print_json(_reported(report, tokens))
+        print_json(_reported(report, _room(services, report), tokens))
         return 0 if report.usable else 1
-    return _tell(report, tokens)
+    return _tell(report, _room(services, report), tokens)
 
 
-def _reported(report: Report, tokens: int = 0) -> dict[str, Any]:
+def _room(services: Services, report: Report) -> Room:
+    """The memory that was free at the check, and the disk now."""
+    return replace(Room.now(services.home), memory=report.memory_bytes)
+
+
+def _reported(report: Report, room: Room, tokens: int = 0) -> dict[str, Any]:
     from engine.memory_plan import MemoryPlan
 
     values = {"name": report.name, "usable": report.usable, "memory_free_bytes": report.memory_bytes}
     if report.inspection is not None:
         plan = MemoryPlan(**report.inspection["plan"])
         needed = {"tokens": tokens, "memory_needed_bytes": plan.needed(tokens)}
-        values |= needed | {"fits": plan.needed(tokens) <= report.memory_bytes, **report.inspection}
+        needed |= {"disk_needed_bytes": plan.on_disk(tokens), "disk_free_bytes": room.disk}
+        values |= needed | {"fits": room.holds(plan, tokens, loaded=False), **report.inspection}
     return values | {"error": report.error}
 
 
-def _tell(report: Report, tokens: int = 0) -> int:
+def _tell(report: Report, room: Room, tokens: int = 0) -> int:
     from engine.memory_plan import MemoryPlan
 
     if report.inspection is None:
@@ -142,13 +149,14 @@ def _tell(report: Report, tokens: int = 0) -> int:
         f"Memory: {gigabytes(plan.weights)} weights, {gigabytes(plan.state)} state, "
         f"{gigabytes(plan.working)} to work in; each million tokens adds {growth}."
     )
-    print(plan_sentence(plan, tokens, report.memory_bytes))
+    print(plan_sentence(plan, tokens, room))
     for note in found["notes"]:
         print(f"Note: {clean(note)}")
     for problem in found["problems"]:
         print(f"Problem: {clean(problem)}")
-    if plan.needed(tokens) > report.memory_bytes:
-        print("It does not fit into memory now.")
+    if not room.holds(plan, tokens, loaded=False):
+        where = "into memory" if plan.needed(tokens) > room.memory else "on the disk"
+        print(f"It does not fit {where} now.")
         return 1
     print("It can be used." if report.usable else "It cannot be used.")
     return 0 if report.usable else 1

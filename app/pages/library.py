@@ -97,7 +97,7 @@ def documents_of(archive: Archive, every_s: float) -> None:
                 if now.languages:
                     st.html(f'<p class="eg-small">{safe(now.languages)}</p>')
                 keeping.draw_duplicates(archive, now.documents)
-                keeping.draw_memory(now.documents)
+                keeping.draw_memory(archive, now.documents)
             next_step(archive, now)
 
     refreshed()

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.choices import Choices
-from app.view import choosing, frame, sidebar
+from app.view import choosing, frame, sidebar, threshold
 from app.view.machine import (
     device_table,
     draw_reading,
@@ -59,7 +59,7 @@ def settings(speed: float | None) -> None:
     info = next((dict(worker.info) for worker in load_machine().workers if worker.alive), {})
     left, right = st.columns(2, gap="large")
     with left:
-        choosing.draw_threshold(chosen, info, speed)
+        threshold.draw_threshold(chosen, info, speed)
     with right:
         choosing.draw_estimate(chosen, info)
         devices(chosen, info)

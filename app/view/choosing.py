@@ -1,25 +1,15 @@
-"""What a person chooses on the Engine page: device, estimate of power, threshold factor. Used from the next
-job on; nothing is restarted.
-"""
+"""What a person chooses on the Engine page of device and power, from the next job on."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
-from sqlalchemy.orm import Session
 
-from app import library
-from app.choices import LEAST_K, MOST_K, Choices, choose
-from app.view import charts
-from app.view.frame import ASSETS, guarded, services
-from app.view.words import count, plain, remaining, safe
+from app.choices import Choices, choose
+from app.view.frame import guarded, services
+from app.view.words import safe
 from devices.estimate import CLASSES
-from storage import archives, documents
 
 OTHER = "Another"
 
@@ -103,124 +93,3 @@ def _power_now(info: Mapping[str, Any]) -> str:
         case "estimated":
             return f"Estimated, not measured. {source[:1].upper()}{source[1:]}."
     return f"Not available: {reason}." if reason else "Known once the model is loaded."
-
-
-@cache
-def measured() -> dict[str, Any]:
-    """The committed measurements of the threshold factor."""
-    found: dict[str, Any] = json.loads((ASSETS / "measured" / "threshold.json").read_text("utf-8"))
-    return found
-
-
-def trade_off(k: float) -> go.Figure:
-    """Perplexity against spikes per channel, a point each measured k; the chosen one is marked."""
-    shade, points = charts.colours(), measured()["points"]
-    names = [f"k = {point['k']:g}" for point in points]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[point["spikes_per_channel"] for point in points],
-        y=[point["perplexity"] for point in points],
-        mode="lines+markers+text", text=names,
-        textposition=["top right", "bottom left"] * (len(points) // 2) + ["top right"] * (len(points) % 2),
-        textfont={"size": 11, "color": shade["soft"]}, line={"color": shade["accent"], "width": 2},
-        marker={"size": 8, "color": shade["accent"]},
-        customdata=[100 * point["silent_share"] for point in points],
-        hovertemplate="%{text}: %{y:.3g}, %{x:.3g} spikes, %{customdata:.3g} % silent<extra></extra>",
-    )  # fmt: skip
-    here = at(k)
-    figure.add_scatter(
-        x=[here["spikes_per_channel"]], y=[here["perplexity"]], mode="markers", hoverinfo="skip",
-        marker={"size": 16, "color": "rgba(0,0,0,0)", "line": {"color": shade["warm"], "width": 2.5}},
-    )  # fmt: skip
-    dense = measured()["perplexity_dense"]
-    figure.add_hline(
-        y=dense,
-        line={"color": shade["soft"], "width": 1, "dash": "dot"},
-        annotation={"text": "not spike-coded", "font": {"size": 11, "color": shade["soft"]}},
-        annotation_position="bottom left",
-    )
-    charts.axes(figure)
-    most = points[-1]["spikes_per_channel"]
-    figure.update_xaxes(
-        title={"text": "spikes per channel  (sparser ← → more exact)", "font": {"size": 12}},
-        range=[0.4, 1.12 * most],
-    )
-    figure.update_yaxes(
-        title={"text": "perplexity", "font": {"size": 12}}, type="log", tickvals=[15, 20, 25, 30, 40, 50, 60]
-    )
-    figure.update_layout(margin={"l": 8, "r": 24, "t": 12, "b": 8})
-    return figure
-
-
-def at(k: float) -> dict[str, float]:
-    """The figures at this k, between measured points on a straight line."""
-    points = measured()["points"]
-    below = [point for point in points if point["k"] <= k] or points[:1]
-    above = [point for point in points if point["k"] >= k] or points[-1:]
-    low, high = below[-1], above[0]
-    part = (k - low["k"]) / (high["k"] - low["k"]) if high["k"] > low["k"] else 0.0
-    return {name: low[name] + part * (high[name] - low[name]) for name in low}
-
-
-@dataclass(frozen=True, slots=True)
-class Reread:
-    """An archive that another threshold factor would have read anew."""
-
-    archive_id: int
-    name: str
-    tokens: int
-
-
-def to_reread(s: Session) -> list[Reread]:
-    """Every archive with something in its context."""
-    found = []
-    for archive in archives.list_archives(s):
-        tokens = sum(row.tokens for row in documents.reading_order(s, archive.id))
-        if tokens:
-            found.append(Reread(archive.id, archive.name, tokens))
-    return found
-
-
-def draw_threshold(chosen: Choices, info: Mapping[str, Any], tokens_per_s: float | None) -> None:
-    """The threshold factor with what it trades, and what changing it costs."""
-    own = float(measured()["own_k"])
-    current = chosen.spike_k or own
-    st.subheader("Spikes: sparser or more exact", anchor=False)
-    k = st.slider("Threshold factor k", LEAST_K, MOST_K, float(current), 0.25, key="spike_k", format="%.2f")
-    charts.show(trade_off(k), "trade_off", 300)
-    here, kept = at(k), measured()
-    inside = kept["points"][0]["k"] <= k <= kept["points"][-1]["k"]
-    exactly = any(point["k"] == k for point in kept["points"])
-    how = "measured" if exactly else "between measured points" if inside else "nearest measured point"
-    st.html(
-        f'<p class="eg-small eg-figures">k = {k:g}: perplexity {here["perplexity"]:.3g}, '
-        f"{here['spikes_per_channel']:.3g} spikes per channel, {100 * here['silent_share']:.3g} % silent, "
-        f"{100 * here['sparsity_3_bit']:.3g} % sparsity over three bits ({how}: {count(kept['tokens'])} "
-        f"tokens of {count(kept['texts'])} sample texts, {safe(kept['source'])}). Lower is better.</p>"
-    )
-    if k != current:
-        draw_change(k, None if k == own else k, tokens_per_s)
-
-
-def draw_change(k: float, stored: float | None, tokens_per_s: float | None) -> None:
-    """What has to be read again, and the button that does it."""
-    with services().database.session() as s:
-        again = to_reread(s)
-    total = sum(item.tokens for item in again)
-    if again:
-        names = ", ".join(f"{item.name} ({count(item.tokens, 'token')})" for item in again)
-        spent = f", {remaining(total / tokens_per_s).removesuffix(' left')}" if tokens_per_s else ""
-        st.warning(
-            f"Another k is another model: what was read with the old one cannot be used. To be read again: "
-            f"{plain(names)}{spent}. Going back later finds the old states again.",
-            icon=":material/history:",
-        )
-    words = f"Use k = {k:g}" + (" and read again" if again else "")
-    if st.button(words, type="primary", icon=":material/tune:", key="spike_k_use"):
-        with guarded():
-            with services().database.session() as s:
-                choose(s, spike_k=stored)
-                for item in again:
-                    library.request_reading(s, item.archive_id)
-            st.toast("Used from the next job on", icon=":material/check:")
-            st.rerun()

@@ -7,11 +7,14 @@ from typing import Any
 import streamlit as st
 
 from app import library
-from app.fitting import memory_there
+from app.errors import UserError
+from app.fitting import Room, plan_sentence, refuse_reading
+from app.model_reports import load_reports
 from app.view.dialogs import ask_for, close, menu_key
 from app.view.frame import guarded, services
 from app.view.sidebar import live_workers
-from app.view.words import ago, count, plain, safe, share, size
+from app.view.words import ago, count, plain, safe, share
+from engine.memory_plan import MemoryPlan
 from storage import Archive, Document, Job, jobs, tags, trash
 
 MOST_PAIRS = 20
@@ -96,25 +99,30 @@ def draw_duplicates(archive: Archive, found: Sequence[Document]) -> None:
         st.html(f'<p class="eg-small">{note}</p><ul class="eg-small">{"".join(lines)}</ul>')
 
 
-def draw_memory(found: Sequence[Document]) -> None:
-    """The memory that reading these documents takes, against what is free."""
-    plan = next((worker.info["plan"] for worker in live_workers() if worker.info.get("plan")), None)
-    tokens = sum(document.tokens for document in found)
-    if not isinstance(plan, dict) or not tokens:
+def draw_memory(archive: Archive, found: Sequence[Document]) -> None:
+    """The memory and disk that reading these documents takes, against what is free."""
+    plan, tokens = _plan(), sum(document.tokens for document in found)
+    if plan is None or not tokens:
         return
-    beside = plan["state"] + plan["working"] + plan["growth_per_token"] * tokens
-    free = memory_there()
-    if plan["growth_per_token"] and beside > free:
-        st.warning(
-            f"**Too long for this model.** Reading {count(tokens, 'token')} takes {size(beside)} of memory "
-            f"beside its weights; {size(free)} are free. Choose another model on the Engine page.",
-            icon=":material/memory:",
-        )
+    room = Room.now(services().home, archive.id)
+    try:
+        refuse_reading(plan, tokens, room)
+    except UserError as error:
+        words = f"**Too long for this model.** {plain(error.message)} {plain(error.hint)}"
+        st.warning(words, icon=":material/memory:")
         return
-    grows = "" if plan["growth_per_token"] else ", whatever their number"
-    needed = size(plan["weights"] + beside)
-    words = f"Reading these {count(tokens, 'token')} takes about {needed} of memory{grows}"
-    st.html(f'<p class="eg-small eg-figures">{safe(f"{words}; {size(free)} are free.")}</p>')
+    st.html(f'<p class="eg-small eg-figures">{safe(plan_sentence(plan, tokens, room))}</p>')
+
+
+def _plan() -> MemoryPlan | None:
+    """Of the model in use, as a worker tells it; else of the chosen one, as its last check found."""
+    known: list[dict[str, Any]] = [worker.info for worker in live_workers() if worker.info.get("plan")]
+    told = known[0]["plan"] if known else None
+    if told is None:
+        with services().database.session() as s:
+            report = load_reports(s).get(services().model_name)
+        told = report.inspection["plan"] if report is not None and report.inspection is not None else None
+    return MemoryPlan(**told) if told is not None else None
 
 
 def _open(name: str, about: dict[str, Any]) -> None:

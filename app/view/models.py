@@ -11,6 +11,7 @@ from app.model_list import ModelEntry
 from app.view.frame import guarded, services
 from app.view.progress import draw_failure, draw_jobs, is_active
 from app.view.words import count, plain, safe, size
+from engine.memory_plan import MemoryPlan
 from storage import Job
 
 REFRESH_S = 2.0
@@ -162,11 +163,12 @@ def _report_lines(entry: ModelEntry) -> list[str]:
     if report.inspection is None:
         error = report.error or {}
         return [f"✕ {error.get('message', 'It cannot be used.')} {error.get('hint', '')}".strip()]
-    found, plan = report.inspection, report.inspection["plan"]
-    constant = plan["weights"] + plan["state"] + plan["working"]
-    growth = plan["growth_per_token"] * 1_000_000
+    found, plan = report.inspection, MemoryPlan(**report.inspection["plan"])
+    constant, growth = plan.needed(), plan.growth_per_million
     grows = f"and {size(growth)} more for each million tokens" if growth else "at any length of context"
-    memory = f"Memory: {size(constant)} ({size(plan['weights'])} weights) {grows}."
+    if plan.spill_per_token:
+        grows += f", of which {size(plan.spill_limit)} stay in memory and the rest goes to disk"
+    memory = f"Memory: {size(constant)} ({size(plan.weights)} weights) {grows}."
     lines = [str(found["description"]), f"{memory} Free: {size(report.memory_bytes)}."]
     if constant > report.memory_bytes:
         lines.append("✕ It does not fit into the memory of this machine.")

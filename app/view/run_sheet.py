@@ -97,7 +97,7 @@ def versus_rows(versus: Versus, ours_s: float | None, state_bytes: int | None) -
         ("Memory of the context", size(state_bytes), size(v.full_cache_bytes),
          times(state_bytes or 0, v.full_cache_bytes), "measured / counted"),
         ("Time to read the archive, bench machine", seconds(v.ours_reading_s), seconds(v.full_reading_s),
-         times(v.ours_reading_s, v.full_reading_s), FITTED),
+         times(v.ours_reading_s, v.full_reading_s), f"{FITTED}, scaled" if v.scaled else FITTED),
         ("Time to read the archive, this machine", seconds(ours_s), "", "", MEASURED if ours_s else ""),
     ]  # fmt: skip
     return rows
@@ -116,18 +116,25 @@ def draw_versus(finding: Finding, trace: Mapping[str, Any]) -> None:
         return
     fit, speed = load_fit(), _speed(finding.archive_id)
     versus = compare(shape, context, tokens, fit)
+    if versus is None:
+        return
     st.html('<p class="eg-label">Against full attention</p>')
     head = ("", "This model", "Full attention", "Full attention costs", "")
     rows = versus_rows(versus, context / speed if speed else None, finding.run.get("state_bytes"))
     st.html(table_html(head, rows))
     beyond = f" Beyond {count(fit.longest)} tokens it extrapolates." if context > fit.longest else ""
+    scaled = (
+        " They were taken with the model that comes with Engram and are scaled to this one's operations."
+        if versus.scaled
+        else ""
+    )
     st.html(
-        f'<p class="eg-small">A Transformer of the same size, every layer attending to all '
-        f"{safe(count(context))} tokens. Operations are multiply-accumulates, counted exactly from the two "
-        f"architectures, for the {safe(count(tokens))} tokens that the model processed here. Times on the "
-        f"bench machine are fitted to {len(fit.points)} measurements of both in the same run on "
-        f"{safe(fit.machine)} ({safe(fit.source)}): a·T + b·T² for full attention, a·T for this "
-        f"model.{beyond}</p>"
+        f'<p class="eg-small">A Transformer of the same size (of a mixture the same experts active), every '
+        f"layer attending to all {safe(count(context))} tokens. Operations are multiply-accumulates, "
+        f"counted exactly from the two architectures, for the {safe(count(tokens))} tokens that the "
+        f"model processed here. Times on the bench machine are fitted to {len(fit.points)} measurements "
+        f"of both in the same run on {safe(fit.machine)} ({safe(fit.source)}): a·T + b·T² for "
+        f"full attention, a·T for this model.{scaled}{beyond}</p>"
     )
 
 

@@ -8,7 +8,7 @@ from engine.errors import EngineError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one stage; exit code 1 with one line when its input cannot be used."""
+    """Run one stage; exit code 1 with one line when its input cannot be used, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m engine.convert", description=__doc__)
     stages = parser.add_subparsers(dest="stage", required=True)
     for module in (package, attention, answer, recall, evaluate, upcycle, spike):
@@ -19,6 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     except EngineError as error:
         print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on where it stopped.", file=sys.stderr)
+        return 130
     return 0
 
 

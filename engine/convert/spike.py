@@ -7,13 +7,18 @@ The same texts through the converted checkpoint give the perplexity after and th
 """
 
 import argparse
+import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.convert.calibration import CalibrationCoder, fit_scales, group_size
@@ -29,6 +34,7 @@ from engine.host import choose_ops
 from engine.w8aspike import W8ASpikeCoder
 
 REPORT = "spike-report"
+CALIBRATION = "calibration.safetensors"
 INPUTS = {"q": "qkv", "k": "qkv", "v": "qkv", "o": "out", "gate": "gate_up", "up": "gate_up", "down": "down"}
 """Which joined layer of the decoder takes a projection's input."""
 
@@ -79,6 +85,7 @@ def convert(
     shard_bytes: int = SHARD_BYTES,
 ) -> SpikeReport:
     """Write the W8ASpike form of the dense checkpoint at `path` to the new folder `out`, its report beside.
+    Interrupted, the same call goes on: texts are not read again, nor whole shards written twice.
 
     `texts`: a file of calibration texts, by default the sample archive. EngineError if it cannot be done.
     """
@@ -90,17 +97,22 @@ def convert(
     ids = encode_texts(tokenizer, sample_texts() if texts is None else read_texts(texts))
     size = sum(torch.Size(shape).numel() for shape in model.shapes.values())
     total = size * model.source.take(model.largest).element_size()
-    with ShardWriter(out, total, "converting", shard_bytes) as writer:
-        moments, before = _calibrate(path, ids, dtype)
-        for name, tensor in _spiked(model, moments):
-            writer.add(name, tensor)
-        model.source.finish()
+    for name in model.shapes:
+        model.source.skip(name)
+    model.source.finish()  # what is left over is said before hours of work
+    stamp = _stamp(model, ids, dtype, shard_bytes)
+    with ShardWriter(out, total, "converting", shard_bytes, stamp) as writer:
+        moments, before = _calibrated(writer.folder / CALIBRATION, path, ids, dtype)
+        for name, make in _spiked(model, moments):
+            if not writer.has(name):
+                writer.add(name, make())
         model.copy_tokenizer(writer.folder)
         writer.seal(model.checkpoint.raw)
         report = _measure(writer.folder, model, ids, before, dtype)
         blob = json.dumps(asdict(report), indent=1)
         (writer.folder / f"{REPORT}.json").write_text(blob + "\n", "utf-8")
         (writer.folder / f"{REPORT}.txt").write_text(report.table() + "\n", "utf-8")
+        (writer.folder / CALIBRATION).unlink()
         writer.publish()
     return report
 
@@ -117,24 +129,59 @@ def _calibrate(path: Path, ids: list[list[int]], dtype: str) -> tuple[list[dict[
     return [{name: coder.moments(getattr(layer, name)) for name in joined} for layer in layers], before
 
 
-def _spiked(model: DenseModel, moments: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    """All tensors of the W8ASpike form, one by one; a low-rank gate becomes one matrix."""
+def _stamp(model: DenseModel, ids: list[list[int]], dtype: str, shard_bytes: int) -> str:
+    """What the written shards depend on: an interrupted conversion goes on only from the same."""
+    source = model.checkpoint.identity(model.source.files, None)
+    return hashlib.sha256(json.dumps([source, ids, dtype, shard_bytes]).encode()).hexdigest()
+
+
+def _calibrated(
+    kept: Path, path: Path, ids: list[list[int]], dtype: str
+) -> tuple[list[dict[str, Tensor]], float]:
+    """`_calibrate`, or what an interrupted run found and `kept`."""
+    if not kept.is_file():
+        moments, before = _calibrate(path, ids, dtype)
+        named = {f"{i}.{name}": value for i, layer in enumerate(moments) for name, value in layer.items()}
+        part = kept.with_suffix(".part")
+        save_file(named, part, metadata={"perplexity": repr(before), "layers": str(len(moments))})
+        os.replace(part, kept)
+    with safe_open(str(kept), framework="pt") as file:
+        meta = file.metadata()
+        found: list[dict[str, Tensor]] = [{} for _ in range(int(meta["layers"]))]
+        for key in file.keys():  # noqa: SIM118 - a safetensors file is no mapping
+            layer, _, name = key.partition(".")
+            found[int(layer)][name] = file.get_tensor(key)
+    return found, float(meta["perplexity"])
+
+
+def _spiked(
+    model: DenseModel, moments: list[dict[str, Tensor]]
+) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """All tensors of the W8ASpike form by name, made when called; a low-rank gate becomes one matrix."""
+    take = model.source.take
+
+    def gate(base: str) -> Tensor:
+        up, down = take(base + "1.weight"), take(base + "0.weight")
+        return (up.float() @ down.float()).to(up.dtype)
+
+    def scales(make: Callable[[], Tensor], seen: Tensor) -> Tensor:
+        return fit_scales(make(), seen)
+
     for name in model.shapes:
-        tensor, parts = model.source.take(name), name.split(".")
+        parts = name.split(".")
         kind = parts[-2].removesuffix("_proj")
         if ".gk_proj." in name:
             if name.endswith("1.weight"):
-                base = name.removesuffix("1.weight")
-                tensor = (tensor.float() @ model.source.take(base + "0.weight").float()).to(tensor.dtype)
-                yield base + "weight", tensor
-                yield base[:-1] + SCALES, fit_scales(tensor, moments[int(parts[2])]["qkv"])
+                base, seen = name.removesuffix("1.weight"), moments[int(parts[2])]["qkv"]
+                yield base + "weight", partial(gate, base)
+                yield base[:-1] + SCALES, partial(scales, partial(gate, base), seen)
             elif name.endswith("1.bias"):
-                yield name.replace(".1.bias", ".bias"), tensor
+                yield name.replace(".1.bias", ".bias"), partial(take, name)
             continue
-        yield name, tensor
+        yield name, partial(take, name)
         if parts[-1] == "weight" and kind in INPUTS:
-            scales = fit_scales(tensor, moments[int(parts[2])][INPUTS[kind]])
-            yield name.removesuffix(".weight") + SCALES, scales
+            seen = moments[int(parts[2])][INPUTS[kind]]
+            yield name.removesuffix(".weight") + SCALES, partial(scales, partial(take, name), seen)
 
 
 def _measure(folder: Path, model: DenseModel, ids: list[list[int]], before: float, dtype: str) -> SpikeReport:

@@ -9,8 +9,9 @@ and down, alpha^(3/2) each, and the upcycled model equals the dense one.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def alpha(experts: int, active: int, shared: int) -> float:
 
 
 def upcycle(path: Path, out: Path, settings: UpcycleSettings) -> None:
-    """Write the dense checkpoint at `path`, upcycled, to the new folder `out`; or raise EngineError."""
+    """Write the dense checkpoint at `path`, upcycled, to the new folder `out`; or raise EngineError.
+    Interrupted, the same call goes on and writes no whole shard twice.
+    """
     model = open_dense(path)
     raw = upcycled_config(model, settings)
     config, wanted = parse_config(raw), ShapeSource()
@@ -62,17 +65,20 @@ def upcycle(path: Path, out: Path, settings: UpcycleSettings) -> None:
     kind = model.source.take(model.largest).dtype
     assert config.experts is not None
     total = sum(torch.Size(shape).numel() for shape in wanted.shapes.values()) * kind.itemsize
-    with ShardWriter(out, total, "upcycling", settings.shard_bytes) as writer:
-        draw = torch.Generator().manual_seed(settings.seed)
+    for name in model.shapes:
+        model.source.skip(name)
+    model.source.finish()  # what is left over is said before hours of work
+    stamp = json.dumps([model.checkpoint.identity(model.source.files, None), asdict(settings)])
+    with ShardWriter(out, total, "upcycling", settings.shard_bytes, stamp) as writer:
         for name in model.shapes:
             layer = int(name.split(".")[2]) if name.startswith("model.layers.") else -1
             if layer in config.experts.layers and ".mlp." in name:
-                if name.endswith("gate_proj.weight"):
-                    for new, tensor in _experts(model, layer, config.experts, settings.router_std, draw):
-                        writer.add(new, tensor)
-                continue
-            writer.add(_renamed(name), model.source.take(name))
-        model.source.finish()
+                if name.endswith("gate_proj.weight") and not writer.has(_last(layer, config.experts)):
+                    for new, tensor in _experts(model, layer, config.experts, settings):
+                        if not writer.has(new):
+                            writer.add(new, tensor)
+            elif not writer.has(_renamed(name)):
+                writer.add(_renamed(name), model.source.take(name))
         model.copy_tokenizer(writer.folder)
         writer.finish(raw | {"torch_dtype": str(kind).removeprefix("torch.")})
 
@@ -127,15 +133,24 @@ def upcycled_config(model: DenseModel, settings: UpcycleSettings) -> dict[str, A
     }
 
 
+def _last(layer: int, experts: ExpertConfig) -> str:
+    """The tensor of a layer's mixture that is written last."""
+    return f"model.layers.{layer}.mlp.experts.{experts.count - 1}.down_proj.weight"
+
+
 def _experts(
-    model: DenseModel, layer: int, experts: ExpertConfig, std: float, draw: torch.Generator
+    model: DenseModel, layer: int, experts: ExpertConfig, settings: UpcycleSettings
 ) -> Iterator[tuple[str, Tensor]]:
     """Tensors of a layer's mixture; shared experts side by side are one wide feed-forward part."""
+    draw = torch.Generator().manual_seed((layer << 32) + settings.seed)  # the same wherever a run begins
     base = f"model.layers.{layer}.mlp."
     gate, up, down = (model.source.take(f"{base}{name}_proj.weight") for name in ("gate", "up", "down"))
     factor = alpha(experts.count, experts.active, experts.shared) ** 1.5
     up, down = ((x.float() * factor).to(gate.dtype) for x in (up, down))
-    yield f"{base}router.weight", torch.randn(experts.count, gate.shape[1], generator=draw) * std
+    yield (
+        f"{base}router.weight",
+        torch.randn(experts.count, gate.shape[1], generator=draw) * settings.router_std,
+    )
     yield f"{base}shared_experts.gate_proj.weight", gate.repeat(experts.shared, 1)
     yield f"{base}shared_experts.up_proj.weight", up.repeat(experts.shared, 1)
     yield f"{base}shared_experts.down_proj.weight", down.repeat(1, experts.shared)

@@ -1,12 +1,15 @@
-"""What the gauges cost: processor time of the sampling threads against that of reading, in one process.
+"""What the gauges cost: the same text read with and without them in turn, A B A B, in one process.
 
-python tests/bench/metering.py --model HOME/models/default [--tokens 40000]
+python tests/bench/metering.py --model HOME/models/default [--tokens 16384] [--pairs 9]
 
+Two figures: processor time of the sampling threads, which a busy neighbour does not change, and how much
+slower reading is with them, by the median of pairs. The limit is 0.5 % of the speed.
 The sensors are files laid out as the kernel's (a RAPL tree and a card's watts), read as often as real ones.
 """
 
 import argparse
 import shutil
+import statistics
 import sys
 import tempfile
 import threading
@@ -17,6 +20,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from app.bench.text import text_ids
+from app.live import SAMPLE_S as GAUGE_S
 from app.live import Live
 from app.services import Services
 from app.settings import Options
@@ -25,8 +30,8 @@ from devices.hwmon import hwmon_meter
 from devices.integral import SAMPLE_S
 from devices.power import Meter
 from devices.rapl import rapl_meters
-from storage import jobs
-from tests.bench.reading import text_ids
+from engine import Engine
+from storage import Job, jobs
 from tests.bench.record import record
 
 WATCHING = ("power", "gauges")
@@ -55,11 +60,31 @@ def watching_s() -> float:
     return sum(item.user_time + item.system_time for item in times)
 
 
+def read(engine: Engine, ids: list[int]) -> float:
+    """Seconds to read them."""
+    state, started = engine.new_state(), time.perf_counter()
+    for _ in engine.read(ids, state):
+        pass
+    return time.perf_counter() - started
+
+
+def watched(services: Services, job: Job, ids: list[int]) -> dict[str, float]:
+    """The same with gauges and sensors at work: seconds, and processor seconds of both."""
+    with Task(services, job, "bench") as task, Live(services, task) as live:
+        cpu = time.process_time()
+        seconds = read(services.engine, ids)
+        cpu, spent = time.process_time() - cpu, watching_s()
+        task.progress(len(ids), len(ids), "tokens")
+    return {"seconds": seconds, "cpu": cpu, "spent": spent, "samples": len(live.series["seconds"])}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=40_000)
+    parser.add_argument("--tokens", type=int, default=16_384)
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--out", type=Path, help="results file (default: results/metering.jsonl)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -67,29 +92,34 @@ def main() -> None:
         shutil.copytree(options.model, folder / "home" / "models" / "default")
         services = Services(Options(home=folder / "home"), meter=sensors(folder))
         engine = services.engine
-        ids = list(text_ids(engine, options.tokens))
+        ids = list(text_ids(services.tokenizer, options.tokens))
         with services.database.session() as s:
             job = jobs.enqueue(s, "read", None, {})
             jobs.claim_job(s, job.id, "bench")
-        for _ in engine.read(ids[:2048], engine.new_state()):
-            pass
-        with Task(services, job, "bench") as task, Live(services, task) as live:
-            started, cpu = time.perf_counter(), time.process_time()
-            for step in engine.read(ids, engine.new_state()):
-                task.progress(step.tokens_read, options.tokens, "tokens")
-            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-            spent = watching_s()
+        read(engine, ids[:4096])
+        plain, gauged = [], []
+        for _ in range(options.pairs):
+            plain.append(read(engine, ids))
+            gauged.append(watched(services, job, ids))
+        slower = [b["seconds"] / a - 1 for a, b in zip(plain, gauged, strict=True)]
+        spent, cpu = (sum(run[name] for run in gauged) for name in ("spent", "cpu"))
+        quartiles = statistics.quantiles(slower, n=4) if len(slower) > 1 else slower * 3
+        settings = {"tokens": options.tokens, "pairs": options.pairs, "sensors": "files"}
         record(
             "metering",
-            {"tokens": options.tokens, "sample_s": SAMPLE_S, "sensors": "files", "backend": engine.backend},
+            settings | {"sample_s": SAMPLE_S, "gauge_s": GAUGE_S, "backend": engine.backend},
             {
-                "tokens_per_s": round(options.tokens / seconds, 1),
-                "seconds": round(seconds, 1),
-                "samples": len(live.series["seconds"]),
-                "watching_cpu_s": round(spent, 3),
-                "process_cpu_s": round(cpu, 2),
+                "tokens_per_s": round(options.tokens / statistics.median(plain), 1),
+                "tokens_per_s_watched": round(
+                    options.tokens / statistics.median(run["seconds"] for run in gauged), 1
+                ),
+                "slower_median": round(statistics.median(slower), 5),
+                "slower_quartiles": [round(quartiles[0], 5), round(quartiles[2], 5)],
                 "watching_share_of_cpu": round(spent / cpu, 5),
+                "watching_cpu_ms_per_s": round(1000 * spent / sum(run["seconds"] for run in gauged), 3),
+                "samples": sum(run["samples"] for run in gauged),
             },
+            options.out,
         )
         services.close()
 

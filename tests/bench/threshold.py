@@ -1,11 +1,14 @@
-"""What the threshold factor k trades: perplexity against spikes, on the self-written sample documents.
+"""What the threshold factor k trades: perplexity on the sample documents and F1 of answers, against spikes.
 
-python tests/bench/threshold.py --model HOME/models/default
+python tests/bench/threshold.py --model HOME/models/default --data DATA [--questions 12]
+
+F1 is that of `engine.convert evaluate`: development questions, each with the right passage and two close
+ones, by the product's own path; a refusal scores 0. Without --data it is left out. The model is the one that
+is shipped (`start.py setup` prepares it with the adapter). Then `ship.py` puts it into assets/measured.
 """
 
 import argparse
 import html
-import json
 import math
 import re
 import sys
@@ -18,11 +21,12 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine import Engine
+from engine.convert.evaluate import EvaluateSettings, answers
 from engine.recording import record_spikes
 from tests.bench.record import ROOT, record
 
-FACTORS = (0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
-SHIPPED = ROOT / "assets" / "measured" / "threshold.json"
+FACTORS = (1.0, 1.5, 1.8, 2.1, 2.5, 3.0, 4.0, 6.0)
+SETS = ("squad", "physics", "medical")
 WINDOW_BITS = 3
 
 
@@ -66,34 +70,47 @@ def spikes(engine: Engine, samples: list[list[int]]) -> dict[str, float]:
     }
 
 
+def answered(engine: Engine, data: Path | None, questions: int) -> dict[str, float]:
+    """Mean F1 over the questions that the passages answer, and how often a quote holds the answer."""
+    if data is None:
+        return {}
+    asked = EvaluateSettings(SETS, questions, places=())
+    found = [judged for judged in answers(engine, data, asked).values() if judged["there"]]
+    total = sum(judged["there"] for judged in found)
+    names = {"f1": "f1", "quote_contains": "quote_holds_answer"}
+    return {
+        ours: round(sum(judged[name] * judged["there"] for judged in found) / total, 4)
+        for name, ours in names.items()
+    } | {"answerable": int(total)}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of the development files")
+    parser.add_argument("--questions", type=int, default=12, help="of each set")
     parser.add_argument("--factors", type=float, nargs="+", default=FACTORS)
+    parser.add_argument("--out", type=Path, help="results file (default: results/threshold.jsonl)")
     options = parser.parse_args()
-    dense = Engine.load(options.model, spiking=False)
-    samples = token_ids(dense)
-    plain, count = perplexity(dense, samples)
-    own = Engine.load(options.model).config.spike
-    points, shared = [], {"texts": len(samples), "tokens": count, "model": options.model.name}
-    line: dict = {}
-    for k in options.factors:
-        engine = Engine.load(options.model, spike_k=k)
-        point = {"k": k, "perplexity": round(perplexity(engine, samples)[0], 3), **spikes(engine, samples)}
-        points.append(point)
-        line = record("threshold", shared | {"k": k}, point | {"perplexity_dense": round(plain, 3)})
-    SHIPPED.parent.mkdir(parents=True, exist_ok=True)
-    shipped = {
-        "source": "tests/bench/results/threshold.jsonl",
-        "date": line["date"],
-        "machine": line["machine"]["cpu"],
-        **shared,
-        "own_k": own.k if own else None,
-        "perplexity_dense": round(plain, 3),
-        "points": points,
+    own = Engine.load(options.model)
+    assert own.config.spike is not None
+    samples = token_ids(own)
+    shared = {
+        "model": options.model.name,
+        "fingerprint": own.fingerprint[:12],
+        "own_k": own.config.spike.k,
+        "texts": len(samples),
+        "sets": list(SETS) if options.data else [],
+        "questions": options.questions if options.data else 0,
     }
-    SHIPPED.write_text(json.dumps(shipped, indent=1) + "\n", "utf-8")
+    for k in (None, *options.factors):  # None: not spike-coded
+        engine = Engine.load(options.model, **({"spiking": False} if k is None else {"spike_k": k}))
+        found, count = perplexity(engine, samples)
+        fired = {} if k is None else spikes(engine, samples)
+        values = {"k": k, "perplexity": round(found, 3), **fired}
+        values |= answered(engine, options.data, options.questions)
+        record("threshold", shared | {"tokens": count, "k": k}, values, options.out)
 
 
 if __name__ == "__main__":
