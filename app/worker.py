@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from app.answering import resident_bytes
+from app.inquiry import resident_bytes
 from app.errors import describe
 from app.fitting import memory_plan
 from app.idle import IdleWatch

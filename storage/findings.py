@@ -17,19 +17,32 @@ from storage.texts import clean_line, clean_text
 
 STATUSES = ("running", "supported", "partly_supported", "not_found", "failed", "cancelled")
 MAX_TAG = 60
-_FIELDS = {"job_id", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
+MAX_THREAD = 100
+_FIELDS = {"job_id", "details", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
 
 
 def create_finding(
-    s: Session, archive_id: int, job_id: int | None, question: str, documents: Sequence[str] = ()
+    s: Session,
+    archive_id: int,
+    job_id: int | None,
+    question: str,
+    documents: Sequence[str] = (),
+    parent_id: int | None = None,
+    details: dict[str, Any] | None = None,
 ) -> Finding:
-    """Record that a question was asked, before anything is answered."""
-    asked = clean_text(question).strip()
-    if not asked:
+    """Record that a question was asked, before anything is answered; `details` say how it was meant."""
+    words = clean_text(question).strip()
+    if not words:
         raise InvalidInputError("empty_question", "The question is empty.", "Type a question.")
     get_archive(s, archive_id)
     finding = Finding(
-        archive_id=archive_id, job_id=job_id, question=asked, documents=list(documents), citations=[]
+        archive_id=archive_id,
+        job_id=job_id,
+        parent_id=parent_id,
+        question=words,
+        details=details or {},
+        documents=list(documents),
+        citations=[],
     )
     s.add(finding)
     s.flush()
@@ -46,6 +59,24 @@ def get_finding(s: Session, finding_id: int) -> Finding:
             "unknown_finding", f"There is no finding {finding_id}.", "It may have been deleted."
         )
     return finding
+
+
+def thread_of(s: Session, finding: Finding) -> list[Finding]:
+    """The findings that led to this one, the first question first; it ends at one that was deleted."""
+    found: list[Finding] = []
+    while finding.parent_id is not None and len(found) < MAX_THREAD:
+        parent = s.scalar(select(Finding).where(Finding.id == finding.parent_id))
+        if parent is None or parent.archive_id != finding.archive_id:
+            break
+        found.append(parent)
+        finding = parent
+    return found[::-1]
+
+
+def follow_ups(s: Session, finding_id: int) -> list[Finding]:
+    """The findings that were asked under this one, oldest first."""
+    query = select(Finding).where(Finding.parent_id == finding_id).order_by(Finding.id)
+    return list(s.scalars(query.execution_options(populate_existing=True)))
 
 
 def close_findings(s: Session, job_id: int, status: str, error: str = "") -> None:

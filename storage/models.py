@@ -172,7 +172,9 @@ class Finding(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     archive_id: Mapped[int] = _archive_key()
     job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    parent_id: Mapped[int | None] = mapped_column(index=True)  # may be of a finding deleted since
     question: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     documents: Mapped[list[str]] = mapped_column(default=list)
     answer: Mapped[str] = mapped_column(default="")
     status: Mapped[str] = mapped_column(String(24), default="running")

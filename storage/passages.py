@@ -146,6 +146,13 @@ def search_text(
     return fulltext.search(s, archive_id, query, limit, document_ids)
 
 
+def holders(
+    s: Session, archive_id: int, query: str, document_ids: Sequence[int] | None = None
+) -> dict[str, dict[int, float]]:
+    """For every word of `query` worth searching for, all passages that hold it: {word: {passage id: score}}."""
+    return fulltext.holders(s, archive_id, query, document_ids)
+
+
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
     rest = iter(ids)
     while some := list(islice(rest, _ROWS)):
