@@ -22,7 +22,12 @@ def _sentence(message: str) -> str:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Sort the words; a mistake is a UserError."""
-    chosen = build_parser().parse_args(list(words))
+    parser = build_parser()
+    chosen, rest = parser.parse_known_args(list(words))
+    if len(rest) == 1 and getattr(chosen, "question", "") is None and not rest[0].startswith("-"):
+        chosen.question = rest.pop()  # argparse takes no optional word that comes after an option
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     for name, value in (
         ("home", None),
         ("database", None),

@@ -1,5 +1,5 @@
-"""Two documents compared on a question: the answer of each with its own quotes, the sentences in which they say
-the same or nearly so, and those to the question that stand in one of them alone.
+"""Two documents compared on a question: the answer of each with its own quotes, the sentences in which they
+say the same or nearly so, and those to the question that stand in one of them alone.
 
 A sentence stands in one document alone when no sentence of the other holds most of its words, rare words
 counting more; the same said in wholly other words would not be noticed, and the page says so.
@@ -23,9 +23,9 @@ from storage import CitationData, Document, PassageText, passages
 if TYPE_CHECKING:
     from engine.answering import AnswerResult
 
-SAME = 0.6  # share of a sentence's words, by rarity, that its counterpart holds
-RELEVANT, OF_THE_BEST = 0.2, 0.5
-LISTED = 5  # sentences looked at for each document
+SAME = 0.5  # share of a sentence's words, by rarity, that its counterpart holds
+RELEVANT, OF_THE_BEST = 0.2, 0.25
+LISTED = 8  # sentences looked at for each document
 LOOKED_IN = 6  # passages of the other document searched for a counterpart
 FEWEST_TERMS = 4
 
@@ -43,6 +43,11 @@ class Said:
     def text(self) -> str:
         """As it stands, on one line."""
         return " ".join(self.passage.text[self.start : self.end].split())
+
+    @property
+    def whole(self) -> bool:
+        """Neither a heading nor the end of a sentence that was cut."""
+        return self.text.endswith(tuple(".!?。！？")) and not self.text[0].islower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,9 @@ class Comparing(Inquiry):
         least = max(RELEVANT, OF_THE_BEST * ranked[0][1]) if ranked else 0.0
         chosen = []
         for sentence, relevance in ranked:
-            if relevance >= least and len(sentence.terms) >= FEWEST_TERMS:
-                chosen.append(Said(found[sentence.rank], sentence.start, sentence.end, sentence.terms))
+            said = Said(found[sentence.rank], sentence.start, sentence.end, sentence.terms)
+            if relevance >= least and len(sentence.terms) >= FEWEST_TERMS and said.whole:
+                chosen.append(said)
         return chosen
 
     def _counterpart(self, said: Said, other: Document, words: Words) -> Said | None:
@@ -205,6 +211,9 @@ class Sheet:
         """A sentence of each that say nearly the same, and the words in which they differ."""
         words = {"left_words": words_beyond(left, right), "right_words": words_beyond(right, left)}
         self.pairs.append({"left": numbers[0], "right": numbers[1], **words})
+        beyond = " / ".join(", ".join(listed) or "nothing" for listed in words.values())
+        marks = "".join(f"[{number}]" for number in numbers)
+        self._texts.append(f"Nearly the same in both {marks}, but for the words: {beyond}")
 
     def alone(self, side: Side, numbers: Sequence[int]) -> None:
         """What one document says alone."""

@@ -21,7 +21,7 @@ from storage.fulltext.terms import gram_text
 
 BY_WORDS, BY_CODE, BY_PLACE, BY_HEADING = 1.0, 0.5, 0.25, 0.3
 REPEATS, SAME_SECTION = 0.9, 0.2
-SHORTEST, LONGEST = 40, 420  # characters of a sentence worth quoting
+SHORTEST, LONGEST = 50, 420  # characters of a sentence worth quoting
 FEWEST_TERMS = 4
 TERMS = 12  # words that tell what a document is about
 _ENDS = re.compile(r"[.!?。！？][\"'”’)\]]*$")
@@ -145,7 +145,7 @@ def _candidates(
 def _density(terms: frozenset[str], weights: Mapping[str, float]) -> float:
     """Weight of the words, so that neither the shortest nor the longest sentence wins by its length."""
     most = max(weights.values(), default=1.0) or 1.0
-    return sum(weights.get(term, 0.0) for term in terms) / most / (len(terms) + 6)
+    return sum(weights.get(term, 0.0) for term in terms) / most / (len(terms) + 10)
 
 
 def _worth_quoting(sentence: str, terms: frozenset[str], strict: bool) -> bool:
@@ -156,5 +156,7 @@ def _worth_quoting(sentence: str, terms: frozenset[str], strict: bool) -> bool:
         return True
     numbers = sum(term[0].isdigit() for term in terms)
     tabular = sentence.count(" | ") > 1 or sentence.count(": ") > 2 or sentence.count(";") > 5
+    if sentence[0].islower():  # the end of a sentence that a line break or a full stop has cut
+        return False
     fits = len(sentence) <= LONGEST and (len(sentence) >= SHORTEST or not sentence.isascii())
     return fits and _ENDS.search(sentence) is not None and numbers * 2 < len(terms) and not tabular

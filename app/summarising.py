@@ -1,4 +1,4 @@
-"""The summary job: a walk over all passages of a document or an archive, a few sentences kept of each document.
+"""The summary job: a walk over all passages of a document or an archive, a few sentences kept of each.
 
 Extractive: every sentence is a quote, checked like any other; nothing is reworded. What is finished document
 by document is kept as it goes, so that an interrupted walk goes on where it stopped.

@@ -1,5 +1,5 @@
-"""A follow-up question completed from the question and answer before it: rules, no model, so that a person can
-see what was made of it and change it.
+"""A follow-up question completed from the question and answer before it: rules, no model, so that a person
+can see what was made of it and change it.
 
 What the earlier question was about is its topic: the phrase around its names and numbers, else its last noun
 phrase. "And for 21 Harbour Street?" puts a new name into the earlier question; "and its term?" asks the same

@@ -16,7 +16,7 @@ ORDERS = ("relevance", "document")
 
 
 class FoundPassage(Base):
-    """A passage that was found: how many of the words it holds, their share by rarity, its code's distance."""
+    """A passage that was found: how many of the words it holds, their share by rarity, its distance."""
 
     __tablename__ = "found_passages"
     __table_args__ = (
@@ -89,7 +89,7 @@ def list_found(
 
 
 def count_found(s: Session, finding_id: int) -> list[tuple[int, str, int]]:
-    """(document id, name, passages) of every document in which something was found, in the archive's order."""
+    """(document id, name, passages) of every document with something found, in the archive's order."""
     query = _of(select(Document.id, Document.name, func.count(FoundPassage.id)), finding_id, None)
     query = query.group_by(Document.id, Document.name, Document.position)
     return [(row[0], row[1], row[2]) for row in s.execute(query.order_by(Document.position, Document.id))]

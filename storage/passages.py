@@ -149,7 +149,7 @@ def search_text(
 def holders(
     s: Session, archive_id: int, query: str, document_ids: Sequence[int] | None = None
 ) -> dict[str, dict[int, float]]:
-    """For every word of `query` worth searching for, all passages that hold it: {word: {passage id: score}}."""
+    """For every word of `query` worth searching for all passages that hold it: {word: {passage: score}}."""
     return fulltext.holders(s, archive_id, query, document_ids)
 
 

@@ -86,9 +86,8 @@ def _print(answer: dict[str, Any], page: dict[str, Any]) -> None:
         print(f"  {nearness(answer['found'])}")
     print(f"  {coverage(answer['context'])}")
     if page["pages"] > 1:
-        print(
-            f"  Page {page['page']} of {page['pages']}; the next with --page {page['page'] % page['pages'] + 1}."
-        )
+        following = page["page"] % page["pages"] + 1
+        print(f"  Page {page['page']} of {page['pages']}; another with --page {following}.")
 
 
 def nearness(figures: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.request import COMPARISON, EVERYTHING, SUMMARY, request_of
+from app.scope import describe_scope
 from app.view.cited import CitedPage
 from app.view.coverage import coverage_sentence
 from app.view.viewer import Neighbours, draw_viewer
@@ -21,6 +23,8 @@ STATUS = {
     "failed": ("✕", "failed", "eg-bad"),
     "cancelled": ("■", "stopped", "eg-plain"),
 }
+KIND_NOTES = {EVERYTHING: "everything about", COMPARISON: "comparison", SUMMARY: "summary"}
+CITATIONS_SHOWN = 20
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
 
@@ -56,11 +60,12 @@ def answer_html(text: str, finding_id: int, numbers: Sequence[int] = (), *, writ
 
 def draw_head(finding: Finding) -> None:
     """The question, what became of it, and when it was asked."""
-    notes = [ago(finding.created_at)]
+    request = request_of(finding)
+    kind = KIND_NOTES.get(request.kind, "")
+    notes = [kind, ago(finding.created_at)] if kind else [ago(finding.created_at)]
     if finding.documents:
-        notes.append(
-            f"asked of {count(len(finding.documents), 'document')} only: {', '.join(finding.documents)}"
-        )
+        which = describe_scope(request, finding.documents)
+        notes.append(f"asked of {count(len(finding.documents), 'document')} only: {which}")
     said = "".join(f"<span>{safe(note)}</span>" for note in notes)
     st.html(
         f'<div class="eg-question">{safe(finding.question)}</div>'
@@ -87,8 +92,10 @@ def draw_text(finding: Finding) -> None:
         st.html('<p class="eg-small">Stopped before the answer was complete.</p>')
 
 
-def source_html(citation: Citation, finding_id: int) -> str:
-    """One citation: number, document, page, whether its quote was verified, and the quote."""
+def source_html(citation: Citation, finding_id: int, sure: float | None = None) -> str:
+    """One citation: number, document, page, whether its quote was verified, and the quote. `sure`: how sure
+    the recognition was of a page that is an image.
+    """
     mark, words, colour = (
         ("✓", "verified", "eg-good") if citation.verified else ("!", "unverified", "eg-warn")
     )
@@ -100,21 +107,37 @@ def source_html(citation: Citation, finding_id: int) -> str:
         f'<span class="eg-number">{citation.number}</span><div>'
         f'<div class="eg-where"><b>{safe(citation.document)}</b>'
         f'<span class="eg-soft">page {citation.page}</span>'
-        f'<span class="eg-badge {colour}" title="{meaning}">{mark} {words}</span></div>'
+        f'<span class="eg-badge {colour}" title="{meaning}">{mark} {words}</span>{_recognised(sure)}</div>'
         f'<div class="eg-quote">“{safe(citation.quote.strip())}”</div></div></div>'
     )
 
 
-def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None]) -> None:
-    """The numbered citations; a click on one opens its page below it, a second click closes it."""
+def _recognised(sure: float | None) -> str:
+    if sure is None:
+        return ""
+    said = f"recognised text, {sure:.0%} sure"
+    return (
+        f'<span class="eg-badge eg-warn" title="The page is an image; its text was recognised">{said}</span>'
+    )
+
+
+def draw_citations(
+    finding: Finding,
+    load: Callable[[Citation], CitedPage | None],
+    sure: Mapping[int, float] | None = None,
+) -> None:
+    """The numbered citations, some at a time; a click on one opens its page below it, a second closes it.
+    `sure`: confidence of text recognition by citation number.
+    """
     if not finding.citations:
         return
     st.html(f'<p class="eg-label">{count(len(finding.citations), "citation")}</p>')
     opened = st.session_state.get("opened_citation")
-    for citation in finding.citations:
+    length = st.session_state.get(f"citations_{finding.id}", CITATIONS_SHOWN)
+    for citation in finding.citations[:length]:
         this = (finding.id, citation.number)
         with st.container(border=True, key=f"citation_{finding.id}_{citation.number}", gap="xsmall"):
-            st.html(source_html(citation, finding.id))
+            st.html(source_html(citation, finding.id, (sure or {}).get(citation.number)))
             st.button(
                 f"Close page {citation.page}" if opened == this else f"Show page {citation.page}",
                 key=f"open_{finding.id}_{citation.number}",
@@ -127,6 +150,18 @@ def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None
                 with st.container(key="cited_page"):
                     key = f"{finding.id}_{citation.number}"
                     draw_viewer(load(citation), citation.quote, key, _neighbours(finding, citation))
+    left = len(finding.citations) - length
+    if left > 0:
+        st.button(
+            f"Show {count(min(left, CITATIONS_SHOWN))} more of {count(left, 'citation')}",
+            key=f"more_citations_{finding.id}",
+            on_click=_show_more,
+            args=(f"citations_{finding.id}", length + CITATIONS_SHOWN),
+        )
+
+
+def _show_more(key: str, length: int) -> None:
+    st.session_state[key] = length
 
 
 def _neighbours(finding: Finding, citation: Citation) -> Neighbours:

@@ -1,0 +1,82 @@
+"""Findings of other kinds than a plain answer: two documents side by side, a summary, all that was found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.view.answer import answer_html, chip
+from app.view.words import count, safe
+from storage import Citation, Finding
+
+
+def draw_comparison(finding: Finding) -> None:
+    """Both answers side by side, the sentences they share but for some words, and what each says alone."""
+    details, quotes = finding.details, {item.number: item for item in finding.citations}
+    only = {item["document"]: item["citations"] for item in details.get("only", ())}
+    for column, side in zip(st.columns(2, gap="medium"), details.get("sides", ())[:2], strict=False):
+        with column, st.container(border=True, gap="xsmall"):
+            st.html(f'<p class="eg-label eg-name">{safe(side["document"])}</p>')
+            st.html(
+                chip(side["status"]).replace("this archive", "this document").replace("the archive", "it")
+            )
+            st.html(answer_html(side["answer"], finding.id, side["citations"]))
+            alone = [quotes[number] for number in only.get(side["document"], ()) if number in quotes]
+            if alone:
+                st.html(
+                    '<p class="eg-label">Only here</p>' + "".join(_quoted(one, finding.id) for one in alone)
+                )
+    pairs = [pair for pair in details.get("pairs", ()) if {pair["left"], pair["right"]} <= set(quotes)]
+    if pairs:
+        st.html('<p class="eg-label">Nearly the same in both</p>')
+        rows = "".join(_pair(pair, quotes, finding.id) for pair in pairs)
+        st.html(f'<div class="eg-pairs">{rows}</div>')
+    st.html(
+        '<p class="eg-small">Only here: no sentence of the other document holds half of its words, rare ones '
+        "counting more. The same said in wholly other words is not noticed.</p>"
+    )
+
+
+def _pair(pair: Mapping[str, Any], quotes: Mapping[int, Citation], finding_id: int) -> str:
+    left = _quoted(quotes[pair["left"]], finding_id, pair["left_words"])
+    return f"<div>{left}</div><div>{_quoted(quotes[pair['right']], finding_id, pair['right_words'])}</div>"
+
+
+def _quoted(citation: Citation, finding_id: int, differing: Sequence[str] = ()) -> str:
+    """A quote with its mark; the words that the other document lacks are set off."""
+    words = []
+    for word in citation.quote.split():
+        bare = word.strip(".,;:()[]“”\"'")
+        words.append(f"<b>{safe(word)}</b>" if bare in differing else safe(word))
+    mark = f'<a class="eg-cite" href="#source-{finding_id}-{citation.number}">{citation.number}</a>'
+    return f'<p class="eg-said">{" ".join(words)} {mark}</p>'
+
+
+def draw_summary(finding: Finding) -> None:
+    """The sentences document by document, the outline of each, and the words that recur."""
+    details, quotes = finding.details, {item.number: item for item in finding.citations}
+    parts = details.get("parts", ())
+    for part in parts:
+        said = "".join(_quoted(quotes[n], finding.id) for n in part["citations"] if n in quotes)
+        head = f'<p class="eg-label eg-name">{safe(part["document"])}</p>' if len(parts) > 1 else ""
+        none = '<p class="eg-small">No whole sentence to quote.</p>'
+        outline = " · ".join(part["headings"])
+        under = f'<p class="eg-small">{safe(outline)}</p>' if outline else ""
+        st.html(f'<div class="eg-part">{head}{said or none}{under}</div>')
+    terms = details.get("terms", ())
+    if terms:
+        label = "Words that recur, and in how many documents" if len(parts) > 1 else "Words it turns on"
+        shown = "".join(_term(item, len(parts) > 1) for item in terms)
+        st.html(f'<p class="eg-label">{label}</p><p class="eg-terms">{shown}</p>')
+    uncoded = sum(not part["coded"] for part in parts)
+    note = f" Of {count(uncoded, 'document')} no codes were there: words alone decided." if uncoded else ""
+    st.html(
+        '<p class="eg-small">Extractive: whole sentences, chosen by words that are frequent here and rare '
+        "elsewhere, and by how near the recall code of their passage lies to the document's other passages. "
+        f"Nothing is reworded.{safe(note)}</p>"
+    )
+
+
+def _term(item: Mapping[str, Any], counted: bool) -> str:
+    number = f" {item['documents']}" if counted else ""
+    return f'<span class="eg-tag">{safe(item["term"])}{number}</span> '
