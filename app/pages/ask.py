@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from app.request import COMPARISON, EVERYTHING, SUMMARY, Request, request_of
+from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, Request, request_of
 from app.view import asking, frame, live, questions, run_sheet, sidebar, threads
 from app.view.answer import draw_citations, draw_coverage, draw_head, draw_text
 from app.view.copying import draw_copy
 from app.view.exports import draw_exports
 from app.view.found import draw_found
 from app.view.gauges import draw_gauges
-from app.view.kinds import draw_comparison, draw_summary
+from app.view.kinds import draw_comparison, draw_search_gauges, draw_summary
 from app.view.sample import is_sample, sample
 from app.view.shelf import Shelf, load_archives, load_shelf
 from app.view.words import safe
@@ -94,7 +94,8 @@ def draw_finding(finding: Finding, archive: Archive) -> None:
         threads.draw_follow_up(finding, archive)
     with right:
         live.draw_note(str(finding.run.get("device_note") or ""))
-        draw_gauges(finding.context, finding.run)
+        written = request_of(finding).kind not in (EVERYTHING, SUMMARY)
+        (draw_gauges if written else draw_search_gauges)(finding.context, finding.run)
     run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
@@ -118,11 +119,12 @@ def growing(finding_id: int, archive: Archive) -> None:
         draw_answer(finding, archive)
 
 
-def show(finding: Finding | None, archive: Archive, now: Shelf) -> None:
+def show(finding: Finding | None, archive: Archive, now: Shelf, kind: str) -> None:
     """The finding in hand, or what can be asked."""
     if finding is None:
         st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
-        suggestions(archive)
+        if kind == ANSWER:
+            suggestions(archive)
     elif finding.status == "running":
         draw_growing(finding, archive, now)
     else:
@@ -140,5 +142,6 @@ with frame.guarded():
         archive = frame.choose_archive(archives)
         now = load_shelf(archive.id)
         sidebar.draw_missing_worker(waiting=bool(now.work.active))
-        asking.draw_form(archive, asking.choose_kind(archive), now)
-        show(questions.in_hand(archive), archive, now)
+        kind = asking.choose_kind(archive)
+        asking.draw_form(archive, kind, now)
+        show(questions.in_hand(archive), archive, now, kind)

@@ -63,14 +63,22 @@ def draw_head(finding: Finding) -> None:
     request = request_of(finding)
     kind = KIND_NOTES.get(request.kind, "")
     notes = [kind, ago(finding.created_at)] if kind else [ago(finding.created_at)]
-    if finding.documents:
+    if finding.documents and request.kind != COMPARISON:
         which = describe_scope(request, finding.documents)
         notes.append(f"asked of {count(len(finding.documents), 'document')} only: {which}")
     said = "".join(f"<span>{safe(note)}</span>" for note in notes)
     st.html(
         f'<div class="eg-question">{safe(finding.question)}</div>'
-        f'<div class="eg-meta">{chip(finding.status)}{said}</div>'
+        f'<div class="eg-meta">{_kind_chip(request.kind, finding.status)}{said}</div>'
     )
+
+
+def _kind_chip(kind: str, status: str) -> str:
+    """The status; a list or a summary supports no statement, it only is there."""
+    words = {EVERYTHING: "found", SUMMARY: "quotes only"}.get(kind)
+    if words is None or status != "supported":
+        return chip(status)
+    return f'<span class="eg-chip eg-good"><span aria-hidden="true">✓</span>{words}</span>'
 
 
 def draw_text(finding: Finding) -> None:
@@ -115,10 +123,8 @@ def source_html(citation: Citation, finding_id: int, sure: float | None = None) 
 def _recognised(sure: float | None) -> str:
     if sure is None:
         return ""
-    said = f"recognised text, {sure:.0%} sure"
-    return (
-        f'<span class="eg-badge eg-warn" title="The page is an image; its text was recognised">{said}</span>'
-    )
+    meaning = "The page is an image; its text was recognised"
+    return f'<span class="eg-badge eg-warn" title="{meaning}">recognised text, {sure:.0%} sure</span>'
 
 
 def draw_citations(

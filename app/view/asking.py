@@ -1,4 +1,4 @@
-"""What can be asked and of what: the kind of question, the documents it is put to, the box it is typed into."""
+"""What can be asked and of what: the kind of question, the documents it is put to, the box for it."""
 
 from dataclasses import dataclass
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.request import request_of
 from app.view.words import count
 from storage import Citation, Finding
 
@@ -66,7 +67,9 @@ def focus(place: str) -> None:
 
 def copied(finding: Finding) -> str:
     """Question, answer, and the citations by number, as plain text."""
-    lines = [finding.question, "", finding.answer.strip(), ""]
+    understood = request_of(finding).understood
+    said = [f"(understood as: {understood})"] if understood and understood != finding.question else []
+    lines = [finding.question, *said, "", finding.answer.strip(), ""]
     lines += [_line(citation) for citation in finding.citations]
     return "\n".join(lines).strip() + "\n"
 

@@ -1,4 +1,4 @@
-"""Findings of other kinds than a plain answer: two documents side by side, a summary, all that was found."""
+"""Findings of other kinds than a plain answer: two documents side by side, a summary; what they cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 
 from app.view.answer import answer_html, chip
-from app.view.words import count, safe
+from app.view.gauges import context_rows, energy_rows, panel, power_note
+from app.view.words import count, safe, seconds
 from storage import Citation, Finding
 
 
@@ -17,15 +18,13 @@ def draw_comparison(finding: Finding) -> None:
     for column, side in zip(st.columns(2, gap="medium"), details.get("sides", ())[:2], strict=False):
         with column, st.container(border=True, gap="xsmall"):
             st.html(f'<p class="eg-label eg-name">{safe(side["document"])}</p>')
-            st.html(
-                chip(side["status"]).replace("this archive", "this document").replace("the archive", "it")
-            )
+            said = chip(side["status"])
+            st.html(said.replace("this archive", "this document").replace("the archive", "this document"))
             st.html(answer_html(side["answer"], finding.id, side["citations"]))
             alone = [quotes[number] for number in only.get(side["document"], ()) if number in quotes]
             if alone:
-                st.html(
-                    '<p class="eg-label">Only here</p>' + "".join(_quoted(one, finding.id) for one in alone)
-                )
+                listed = "".join(_quoted(one, finding.id) for one in alone)
+                st.html(f'<p class="eg-label">Only here</p>{listed}')
     pairs = [pair for pair in details.get("pairs", ()) if {pair["left"], pair["right"]} <= set(quotes)]
     if pairs:
         st.html('<p class="eg-label">Nearly the same in both</p>')
@@ -80,3 +79,14 @@ def draw_summary(finding: Finding) -> None:
 def _term(item: Mapping[str, Any], counted: bool) -> str:
     number = f" {item['documents']}" if counted else ""
     return f'<span class="eg-tag">{safe(item["term"])}{number}</span> '
+
+
+def draw_search_gauges(context: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """What a walk over the passages cost; the model writes nothing in it."""
+    model = " · ".join(str(run[key]) for key in ("model", "device") if run.get(key))
+    body = (
+        panel("Search", [("Time", seconds(run.get("seconds")))], "The model wrote nothing for this.")
+        + panel("Context", context_rows(context, run), model)
+        + panel("Energy", energy_rows(run), power_note(run))
+    )
+    st.html(f'<section class="eg-gauges" aria-label="Gauges">{body}</section>')

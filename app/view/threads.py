@@ -64,7 +64,7 @@ def draw_understood(finding: Finding, archive: Archive) -> None:
         ):
             words = st.text_area("The question in full", value=request.understood, key=f"full_{finding.id}")
             st.html(
-                '<p class="eg-small">Completed by rules from the question above it. Both answers are kept.</p>'
+                '<p class="eg-small">Completed by rules from the question above. Both answers are kept.</p>'
             )
             if st.form_submit_button("Ask this instead", type="primary") and words.strip():
                 questions.put(archive, replace(request, understood=words.strip(), again=finding.id))
