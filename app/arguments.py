@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from app.asking_arguments import add_ask, add_compare, add_find, add_summary, count
 from app.errors import UserError
 
 
@@ -61,10 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     _models(add("models", "List the models; add, check or remove one, or make one the default."))
     _archives(add("archives", "List archives; make, change, show, back up or restore one."))
     _ingest(add("ingest", "Add files and folders to an archive, which is made if it is new, and read them."))
-    _ask(add("ask", "Ask an archive a question, or a file of questions."))
-    _find(add("find", "List every passage about something, page by page."))
-    _compare(add("compare", "Put a question to two documents and set their answers side by side."))
-    _summary(add("summary", "Quote the sentences that stand for a document, or for each of an archive."))
+    add_ask(add("ask", "Ask an archive a question, or a file of questions."))
+    add_find(add("find", "List every passage about something, page by page."))
+    add_compare(add("compare", "Put a question to two documents and set their answers side by side."))
+    add_summary(add("summary", "Quote the sentences that stand for a document, or for each of an archive."))
     _matrix(add("matrix", "Put questions to every document of an archive and write the table."))
     _export(add("export", "Write an archive's findings to a file."))
     _bench(
@@ -191,50 +192,6 @@ def _ingest(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _ask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
-    parser.add_argument("question", metavar="QUESTION", nargs="?")
-    _scope(parser)
-    parser.add_argument("--follow", metavar="ID", type=_count, help="ask under this finding's answer")
-    parser.add_argument("--batch", metavar="FILE", help='questions, one {"id", "question"} a line')
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="answers to --batch, one a line; questions answered there are not asked again",
-    )
-
-
-def _scope(parser: argparse.ArgumentParser) -> None:
-    """Restrictions; several of one kind widen the choice, different kinds narrow it."""
-    for name, metavar, text in (
-        ("--document", "NAME", "only this document; may be repeated"),
-        ("--tag", "TAG", "only documents with this tag; may be repeated"),
-        ("--field", "FIELD", "only documents of this field, a folder they came from; may be repeated"),
-    ):
-        parser.add_argument(name, metavar=metavar, action="append", default=[], help=text)
-
-
-def _find(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
-    parser.add_argument("words", metavar="WORDS", help="what it is about")
-    _scope(parser)
-    parser.add_argument("--page", metavar="N", type=_count, default=1, help="page of the list; default 1")
-    parser.add_argument(
-        "--order", choices=("relevance", "document"), default="relevance", help="default: relevance"
-    )
-
-
-def _compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
-    parser.add_argument("question", metavar="QUESTION")
-    _scope(parser)
-
-
-def _summary(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
-    _scope(parser)
-
-
 def _matrix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument(
@@ -283,14 +240,8 @@ BENCHES = ("reading", "ttft", "decode", "recall", "kernels", "ingest")
 def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bench", metavar="WHAT", choices=BENCHES, help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work, not how fast it is")
-    parser.add_argument("--runs", type=_count, default=3, help="runs of each figure; default 3")
+    parser.add_argument("--runs", type=count, default=3, help="runs of each figure; default 3")
     parser.add_argument(
-        "--tokens", type=_count, default=0, help="reading, ttft: also read this many tokens in one go"
+        "--tokens", type=count, default=0, help="reading, ttft: also read this many tokens in one go"
     )
     parser.add_argument("--out", metavar="FILE", help="file to append to; default: HOME/bench/WHAT.jsonl")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
-    return int(text)

@@ -1,4 +1,4 @@
-"""A comparison as it is stored: what each document answers, what both say nearly alike, what one says alone."""
+"""A comparison as it is stored: what each document answers, what both say nearly alike, what one alone."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Select, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -95,7 +96,7 @@ def count_found(s: Session, finding_id: int) -> list[tuple[int, str, int]]:
     return [(row[0], row[1], row[2]) for row in s.execute(query.order_by(Document.position, Document.id))]
 
 
-def _of(query: Select, finding_id: int, document_id: int | None) -> Select:  # type: ignore[type-arg]
+def _of(query: Select[Any], finding_id: int, document_id: int | None) -> Select[Any]:
     query = query.join(Passage, Passage.id == FoundPassage.passage_id)
     query = query.join(Document, Document.id == Passage.document_id)
     query = query.where(FoundPassage.finding_id == finding_id)

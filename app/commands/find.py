@@ -14,21 +14,24 @@ from app.commands.signals import stoppable
 from app.errors import UserError
 from app.everything import telling_span
 from app.following import Follower
+from app.questions import load_answer
 from app.request import EVERYTHING
 from app.services import Services
-from storage import Archive, FoundText, documents, found, recognised
+from storage import Archive, FoundText, documents, findings, found, recognised
 
 PER_PAGE = 20
 
 
 def run(services: Services, chosen: Namespace) -> int:
     """Look through the archive, or open another page of what was found, and print it."""
+    if (chosen.words is None) == (chosen.finding is None):
+        raise UserError("usage", "Give words, or --finding and the number of a list found before.")
     with services.database.session() as s:
         archive = library.find_archive(s, chosen.archive)
-    with stoppable() as stop:
-        follower = Follower(services, alone=bool(chosen.model or chosen.device), stop=stop)
-        answer = ask(services, archive, request_from(chosen, chosen.words, EVERYTHING), None, follower)
-    page = load_page(services, archive, answer, chosen)
+    answer = (
+        _search(services, archive, chosen) if chosen.words is not None else _held(services, archive, chosen)
+    )
+    page = load_page(services, answer, chosen)
     if services.options.json:
         print_json(answer | page)
     else:
@@ -36,9 +39,24 @@ def run(services: Services, chosen: Namespace) -> int:
     return 0
 
 
-def load_page(
-    services: Services, archive: Archive, answer: dict[str, Any], chosen: Namespace
-) -> dict[str, Any]:
+def _search(services: Services, archive: Archive, chosen: Namespace) -> dict[str, Any]:
+    with stoppable() as stop:
+        follower = Follower(services, alone=bool(chosen.model or chosen.device), stop=stop)
+        return ask(services, archive, request_from(chosen, chosen.words, EVERYTHING), None, follower)
+
+
+def _held(services: Services, archive: Archive, chosen: Namespace) -> dict[str, Any]:
+    """What was found before."""
+    with services.database.session() as s:
+        finding = findings.get_finding(s, chosen.finding)
+    answer = load_answer(services, chosen.finding)
+    if finding.archive_id != archive.id or "found" not in answer:
+        hint = "Search first: find ARCHIVE WORDS"
+        raise UserError("no_list", f"Finding {chosen.finding} is no list of this archive.", hint)
+    return answer
+
+
+def load_page(services: Services, answer: dict[str, Any], chosen: Namespace) -> dict[str, Any]:
     """One page of the list; a page behind the last is a mistake."""
     total, number = answer["found"]["passages"], chosen.page
     pages = max(1, math.ceil(total / PER_PAGE))
@@ -87,7 +105,8 @@ def _print(answer: dict[str, Any], page: dict[str, Any]) -> None:
     print(f"  {coverage(answer['context'])}")
     if page["pages"] > 1:
         following = page["page"] % page["pages"] + 1
-        print(f"  Page {page['page']} of {page['pages']}; another with --page {following}.")
+        again = f"--finding {answer['asked']['finding']} --page {following}"
+        print(f"  Page {page['page']} of {page['pages']}; another with {again}.")
 
 
 def nearness(figures: dict[str, Any]) -> str:
