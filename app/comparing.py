@@ -78,15 +78,16 @@ class Comparing(Inquiry):
 
     def _to_the_point(self, side: Side) -> list[Said]:
         """The sentences of a side that fit the question, best first."""
-        from engine.support import SentenceIndex
+        from engine.support import Asked, SentenceIndex
 
-        found = side.found
+        found, asked = side.found, Asked.parse(self.question).terms
         ranked = SentenceIndex(as_evidence(found)).best_for_question(self.question, LISTED)
         least = max(RELEVANT, OF_THE_BEST * ranked[0][1]) if ranked else 0.0
         chosen = []
         for sentence, relevance in ranked:
             said = Said(found[sentence.rank], sentence.start, sentence.end, sentence.terms)
-            if relevance >= least and len(sentence.terms) >= FEWEST_TERMS and said.whole:
+            fits = relevance >= least and asked & sentence.terms and len(sentence.terms) >= FEWEST_TERMS
+            if fits and said.whole:
                 chosen.append(said)
         return chosen
 

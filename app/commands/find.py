@@ -28,9 +28,8 @@ def run(services: Services, chosen: Namespace) -> int:
         raise UserError("usage", "Give words, or --finding and the number of a list found before.")
     with services.database.session() as s:
         archive = library.find_archive(s, chosen.archive)
-    answer = (
-        _search(services, archive, chosen) if chosen.words is not None else _held(services, archive, chosen)
-    )
+    search = _search if chosen.words is not None else _held
+    answer = search(services, archive, chosen)
     page = load_page(services, answer, chosen)
     if services.options.json:
         print_json(answer | page)
