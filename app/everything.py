@@ -124,7 +124,8 @@ class Everything(Inquiry):
         whole = sum(row.words == len(words) and bool(words) for row in rows)
         by_code_only = sum(row.share < SHARE_NEEDED - 1e-9 for row in rows)
         with self.services.database.session() as s:
-            listed = {item.document_id for item in passages.get_passages(s, [row.passage_id for row in rows])}
+            places = passages.passage_places(s, [row.passage_id for row in rows])
+        listed = {place["document_id"] for place in places.values()}
         figures: dict[str, object] = {"passages": len(rows), "documents": len(listed), "words": words}
         figures |= {"every_word": whole, "some_words": len(rows) - whole - by_code_only}
         figures |= {"code_only": by_code_only, "quoted": min(len(rows), QUOTED)}

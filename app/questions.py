@@ -92,9 +92,7 @@ def _completed(s: Session, archive_id: int, request: Request) -> Request:
 
 def again(s: Session, finding: Finding) -> Request:
     """The request of a finding once more; both findings are kept."""
-    parent = finding.parent_id
-    there = parent is not None and any(item.id == parent for item in findings.thread_of(s, finding))
-    return replace(request_of(finding), again=finding.id, follows=parent if there else None)
+    return replace(request_of(findings.get_finding(s, finding.id)), again=finding.id)
 
 
 def check_question(question: str) -> None:
@@ -144,4 +142,4 @@ def _citation(cited: Citation, sure: Mapping[int, float]) -> dict[str, Any]:
     """A citation; text that was recognised in an image says so, with the recognition's confidence."""
     known = {key: getattr(cited, key) for key in CITATION_KEYS}
     known["recognised"] = cited.number in sure
-    return known | {"recognition_confidence": sure.get(cited.number)}
+    return known | {"recognised_confidence": sure.get(cited.number)}

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from storage.archives import get_archive
 from storage.columns import utc_now
 from storage.errors import InvalidInputError, NotFoundError
+from storage.follow_ups import FollowUp
 from storage.models import Citation, Document, Finding
 from storage.records import CitationData
 from storage.texts import clean_line, clean_text
@@ -38,7 +39,6 @@ def create_finding(
     finding = Finding(
         archive_id=archive_id,
         job_id=job_id,
-        parent_id=parent_id,
         question=words,
         details=details or {},
         documents=list(documents),
@@ -46,6 +46,10 @@ def create_finding(
     )
     s.add(finding)
     s.flush()
+    if parent_id is not None:
+        s.add(FollowUp(finding_id=finding.id, parent_id=parent_id))
+        s.flush()
+    s.refresh(finding)
     return finding
 
 
@@ -62,20 +66,22 @@ def get_finding(s: Session, finding_id: int) -> Finding:
 
 
 def thread_of(s: Session, finding: Finding) -> list[Finding]:
-    """The findings that led to this one, the first question first; it ends at one that was deleted."""
+    """The findings that led to this one, the first question first; it begins after one that was deleted."""
     found: list[Finding] = []
-    while finding.parent_id is not None and len(found) < MAX_THREAD:
-        parent = s.scalar(select(Finding).where(Finding.id == finding.parent_id))
-        if parent is None or parent.archive_id != finding.archive_id:
+    below = finding.id
+    while len(found) < MAX_THREAD:
+        above = s.scalar(select(FollowUp.parent_id).where(FollowUp.finding_id == below))
+        if above is None:
             break
-        found.append(parent)
-        finding = parent
+        found.append(get_finding(s, above))
+        below = above
     return found[::-1]
 
 
 def follow_ups(s: Session, finding_id: int) -> list[Finding]:
     """The findings that were asked under this one, oldest first."""
-    query = select(Finding).where(Finding.parent_id == finding_id).order_by(Finding.id)
+    query = select(Finding).join(FollowUp, FollowUp.finding_id == Finding.id).order_by(Finding.id)
+    query = query.where(FollowUp.parent_id == finding_id)
     return list(s.scalars(query.execution_options(populate_existing=True)))
 
 

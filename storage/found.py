@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, delete, func, select
+from sqlalchemy import BigInteger, ForeignKey, Index, Select, and_, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storage.models import Base, Document, Passage
-from storage.passages import get_passages
+from storage.passages import get_passages, passage_places
 from storage.records import PassageText
 
 ORDERS = ("relevance", "document")
@@ -27,7 +27,9 @@ class FoundPassage(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id", ondelete="CASCADE"))
-    passage_id: Mapped[int] = mapped_column(ForeignKey("passages.id", ondelete="CASCADE"), index=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    ordinal: Mapped[int]
+    start: Mapped[int] = mapped_column(BigInteger)
     rank: Mapped[int]
     words: Mapped[int]
     share: Mapped[float]
@@ -59,10 +61,12 @@ def set_found(s: Session, finding_id: int, rows: Sequence[FoundData]) -> None:
     """Replace what was found, the most relevant first."""
     table = FoundPassage.__table__
     s.execute(delete(FoundPassage).where(FoundPassage.finding_id == finding_id))
+    places = passage_places(s, [row.passage_id for row in rows])
     values = [
-        {"finding_id": finding_id, "passage_id": row.passage_id, "rank": rank}
+        {"finding_id": finding_id, **places[row.passage_id], "rank": rank}
         | {"words": row.words, "share": row.share, "distance": row.distance}
         for rank, row in enumerate(rows, start=1)
+        if row.passage_id in places
     ]
     if values:
         s.connection().execute(table.insert(), values)  # type: ignore[attr-defined]
@@ -77,16 +81,12 @@ def list_found(
     document_id: int | None = None,
 ) -> list[FoundText]:
     """A page of what was found, by relevance or in the order of the documents, of one document if named."""
-    query = _of(select(FoundPassage), finding_id, document_id)
+    query = _of(select(FoundPassage, Passage.id), finding_id, document_id)
     by_document = (Document.position, Document.id, Passage.ordinal)
     query = query.order_by(*(by_document if order == "document" else (FoundPassage.rank,)))
-    rows = list(s.scalars(query.offset(offset).limit(limit)))
-    texts = {item.id: item for item in get_passages(s, [row.passage_id for row in rows])}
-    return [
-        FoundText(row.rank, row.words, row.share, row.distance, texts[row.passage_id])
-        for row in rows
-        if row.passage_id in texts
-    ]
+    rows = s.execute(query.offset(offset).limit(limit)).all()
+    texts = {item.id: item for item in get_passages(s, [key for _, key in rows])}
+    return [FoundText(row.rank, row.words, row.share, row.distance, texts[key]) for row, key in rows]
 
 
 def count_found(s: Session, finding_id: int) -> list[tuple[int, str, int]]:
@@ -97,7 +97,9 @@ def count_found(s: Session, finding_id: int) -> list[tuple[int, str, int]]:
 
 
 def _of(query: Select[Any], finding_id: int, document_id: int | None) -> Select[Any]:
-    query = query.join(Passage, Passage.id == FoundPassage.passage_id)
-    query = query.join(Document, Document.id == Passage.document_id)
+    """Joined by place: a passage that is no longer where it was has gone with its text."""
+    same = (Passage.ordinal == FoundPassage.ordinal, Passage.start == FoundPassage.start)
+    query = query.select_from(FoundPassage).join(Document, Document.id == FoundPassage.document_id)
+    query = query.join(Passage, and_(Passage.document_id == FoundPassage.document_id, *same))
     query = query.where(FoundPassage.finding_id == finding_id)
-    return query if document_id is None else query.where(Passage.document_id == document_id)
+    return query if document_id is None else query.where(FoundPassage.document_id == document_id)

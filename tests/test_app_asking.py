@@ -43,8 +43,8 @@ def test_a_citation_points_at_the_quoted_characters_of_the_stored_text(
     answer_with(monkeypatch, "Six months. [1]")
     cited = ask(services, archive, QUESTION)["citations"][0]
     promised = ["number", "document", "page", "start", "end", "quote", "verified", "score"]
-    assert list(cited) == [*promised, "recognised", "recognition_confidence"]
-    assert (cited["recognised"], cited["recognition_confidence"]) == (False, None)
+    assert list(cited) == [*promised, "recognised", "recognised_confidence"]
+    assert (cited["recognised"], cited["recognised_confidence"]) == (False, None)
     assert cited["verified"] is True
     row = by_name(services, archive)[cited["document"]]
     with services.database.session() as s:

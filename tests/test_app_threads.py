@@ -152,4 +152,4 @@ def test_a_citation_of_recognised_text_says_so(
         for row in rows.values():
             recognised.note(s, row.id, {1: 0.87})
     cited = ask(services, archive, QUESTION)["citations"][0]
-    assert (cited["recognised"], cited["recognition_confidence"]) == (True, 0.87)
+    assert (cited["recognised"], cited["recognised_confidence"]) == (True, 0.87)

@@ -37,7 +37,7 @@ def print_citations(cited: list[dict[str, Any]]) -> None:
 def _place(item: dict[str, Any]) -> str:
     marks = [] if item["verified"] else ["not verified"]
     if item["recognised"]:
-        marks.append(f"recognised text, {item['recognition_confidence']:.0%} sure")
+        marks.append(f"recognised text, {item['recognised_confidence']:.0%} sure")
     said = f" ({', '.join(marks)})" if marks else ""
     return f"{clean(item['document'])}, page {item['page']}{said}"
 

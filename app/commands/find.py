@@ -86,7 +86,7 @@ def _as_json(s: Any, row: FoundText, question: str) -> dict[str, Any]:
         "score": round(row.share, 3),
         "recognised": sure is not None,
     }
-    why = {"recognition_confidence": sure, "words": row.words, "distance": row.distance}
+    why = {"recognised_confidence": sure, "words": row.words, "distance": row.distance}
     return place | said | why | {"passage": item.text}
 
 
