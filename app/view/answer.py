@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.request import COMPARISON, EVERYTHING, SUMMARY, request_of
+from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, request_of
 from app.scope import describe_scope
 from app.view.cited import CitedPage
 from app.view.coverage import coverage_sentence
@@ -76,6 +76,8 @@ def draw_head(finding: Finding) -> None:
 def _kind_chip(kind: str, status: str) -> str:
     """The status; a list or a summary supports no statement, it only is there."""
     words = {EVERYTHING: "found", SUMMARY: "quotes only"}.get(kind)
+    if status == "running" and kind != ANSWER:
+        return chip(status).replace("answering", "working on it")
     if words is None or status != "supported":
         return chip(status)
     return f'<span class="eg-chip eg-good"><span aria-hidden="true">✓</span>{words}</span>'

@@ -18,8 +18,7 @@ def draw_comparison(finding: Finding) -> None:
     for column, side in zip(st.columns(2, gap="medium"), details.get("sides", ())[:2], strict=False):
         with column, st.container(border=True, gap="xsmall"):
             st.html(f'<p class="eg-label eg-name">{safe(side["document"])}</p>')
-            said = chip(side["status"])
-            st.html(said.replace("this archive", "this document").replace("the archive", "this document"))
+            st.html(chip(side["status"]).replace(" by the archive", "").replace("in this archive", "here"))
             st.html(answer_html(side["answer"], finding.id, side["citations"]))
             alone = [quotes[number] for number in only.get(side["document"], ()) if number in quotes]
             if alone:
