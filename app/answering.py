@@ -14,7 +14,7 @@ from app.inquiry import Inquiry, OnText, cite_quote
 from app.measuring import power_values
 from app.questions import check_question, load_answer
 from app.recalling import EVIDENCE, Context, as_evidence, find_candidates
-from app.request import COMPARISON, EVERYTHING, SUMMARY, request_of
+from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, request_of
 from app.services import Services
 from app.task import Task
 from storage import CitationData, Finding, NotFoundError, PassageText, findings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run_ask(services: Services, task: Task, on_text: OnText | None = None) -> dict[str, Any]:
-    """Work on the finding of the job; the job's result is what `ask --json` prints."""
+    """Work on the finding of the job; the result of a plain question is what `ask --json` prints."""
     with services.database.session() as s:
         finding_id = task.job.payload.get("finding_id")
         finding = findings.get_finding(s, finding_id) if finding_id else findings.find_by_job(s, task.job.id)
@@ -42,7 +42,10 @@ def run_ask(services: Services, task: Task, on_text: OnText | None = None) -> di
         except Exception as error:
             _close(services, finding.id, "failed", describe(error).message)
             raise
-    return load_answer(services, finding.id)
+    answer = load_answer(services, finding.id)
+    if request_of(finding).kind == ANSWER:
+        return answer
+    return {"finding": finding.id, "status": answer["status"], "run": answer["run"]}  # it may be long
 
 
 def _work_on(services: Services, task: Task, finding: Finding, on_text: OnText | None) -> None:

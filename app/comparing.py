@@ -15,9 +15,11 @@ from typing import Any
 
 from app.answering import cite_quotes, run_stats
 from app.comparison import Said, Sheet, Side, sentences_of
+from app.errors import UserError
 from app.inquiry import Inquiry, cite
 from app.measuring import power_values
 from app.recalling import EVIDENCE, Context, as_evidence, find_candidates
+from app.scope import same_name
 from storage import Document, passages
 
 SAME = 0.5  # share of a sentence's words, by rarity, that its counterpart holds
@@ -36,13 +38,26 @@ class Comparing(Inquiry):
         started = time.monotonic()
         with self.services.meter.measure() as power:
             context = self.services.contexts.get(self.services, self.finding.archive_id)
-            sides = [self._side(context, document) for document in self.documents()[:2]]
+            sides = [self._side(context, document) for document in self._two()]
             self.say("Comparing their sentences")
             pairs, only = self._compare(sides)
         waited_s = time.monotonic() - started
         run = self.run_values(context) | run_stats(sides[0].result, 0.0) | power_values(power)
         run["ttft_s"] = min(waited_s, run["ttft_s"] or waited_s)
         self._write(context, sides, pairs, only, run)
+
+    def _two(self) -> list[Document]:
+        """The documents in the order in which they were named."""
+        names = self.request.documents
+
+        def place(row: Document) -> int:
+            return next((at for at, name in enumerate(names) if same_name(name, row.name)), len(names))
+
+        rows = sorted(self.documents(), key=place)
+        if len(rows) != 2:
+            hint = "See the Library for documents that were not read."
+            raise UserError("not_readable", "Both documents must have text to be compared.", hint)
+        return rows
 
     def _side(self, context: Context, document: Document) -> Side:
         from engine.answering import answer, rank_evidence

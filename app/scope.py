@@ -87,7 +87,7 @@ def find_documents(s: Session, archive_id: int, names: Sequence[str]) -> list[Do
         return documents.find_documents(s, archive_id, names)
     except NotFoundError as error:
         there = [document.name for document in documents.list_documents(s, archive_id)]
-        unknown = [name for name in names if not any(_same(name, known) for known in there)]
+        unknown = [name for name in names if not any(same_name(name, known) for known in there)]
         close = difflib.get_close_matches(unknown[0], there, n=3, cutoff=0.4) if unknown else []
         if not close:
             raise
@@ -95,7 +95,8 @@ def find_documents(s: Session, archive_id: int, names: Sequence[str]) -> list[Do
         raise NotFoundError(error.code, error.message, f"Did you mean {meant}?") from error
 
 
-def _same(name: str, known: str) -> bool:
+def same_name(name: str, known: str) -> bool:
+    """Whether a name, or the last part of a path, names a document."""
     name, known = name.casefold(), known.casefold()
     return name in (known, known.rsplit("/", 1)[-1])
 

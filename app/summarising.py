@@ -50,7 +50,8 @@ class Summarising(Inquiry):
         run = self.run_values(context) | power_values(None if shared_s > SHARED_S else power)
         status = "supported" if self._cited else "not_found"
         terms = recurring(self._parts)
-        about = {"parts": self._parts, "terms": terms}
+        parts = [{key: value for key, value in part.items() if key != "terms"} for part in self._parts]
+        about = {"parts": parts, "terms": terms}
         self.store(context, as_text(self._parts, terms, self._cited), status, None, self._cited, run, **about)
 
     def _rarity(self) -> Rarity:

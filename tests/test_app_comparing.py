@@ -14,8 +14,9 @@ from app.errors import UserError
 from app.questions import submit
 from app.request import COMPARISON, Request
 from app.services import Services
+from app.worker import Worker
 from engine import answering
-from storage import Archive, archives, documents
+from storage import Archive, archives, documents, findings
 
 __all__ = ["services"]  # a fixture
 
@@ -54,6 +55,22 @@ def test_each_side_is_answered_from_its_own_document(services: Services, archive
         assert quotes(answer, side["citations"]) == [(side["document"], SHARED.format(months))]
         assert f"[{side['citations'][0]}]" in side["answer"]
     assert answer["status"] == "supported"
+
+
+def test_the_sides_stand_in_the_order_in_which_they_were_named(services: Services, archive: Archive) -> None:
+    answer = compare(services, archive, "south.txt", "north.txt")
+    assert [side["document"] for side in answer["sides"]] == ["south.txt", "north.txt"]
+
+
+def test_a_document_without_text_cannot_be_compared(services: Services, archive: Archive) -> None:
+    asked = submit(services, archive, Request(QUESTION, COMPARISON, documents=("north.txt", "other.txt")))
+    with services.database.session() as s:
+        (row,) = [row for row in documents.list_documents(s, archive.id) if row.name == "other.txt"]
+        documents.fail_document(s, row.id, "needs_ocr", "All pages are images.")
+    Worker(services).run_until_idle()
+    with services.database.session() as s:
+        ended = findings.get_finding(s, asked.finding.id)
+    assert (ended.status, ended.error) == ("failed", "Both documents must have text to be compared.")
 
 
 def test_sentences_said_by_both_are_paired_with_the_words_that_differ(

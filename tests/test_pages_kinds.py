@@ -90,6 +90,13 @@ def test_asking_again_keeps_both_answers(seeds: Seeds) -> None:
         assert findings.get_finding(s, first.id).status == "supported"
 
 
+def test_a_new_question_clears_the_page(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    page = press(open_page("ask", finding=seeds.finding(archive).id), "New question")
+    assert "finding" not in page.query_params
+    assert "six months" not in words_of(page)
+
+
 def test_a_copied_answer_holds_its_citations(seeds: Seeds) -> None:
     finding = seeds.finding(seeds.archive())
     seeds.cite(finding, None, "Six\n months.", verified=False)

@@ -25,7 +25,7 @@ STATUS = {
 }
 KIND_NOTES = {EVERYTHING: "everything about", COMPARISON: "comparison", SUMMARY: "summary"}
 CITATIONS_SHOWN = 20
-_MARK = re.compile(r"\[(\d{1,3})\]")
+_MARK = re.compile(r"\[(\d{1,4})\]")
 
 
 def status_words(status: str) -> str:
@@ -56,6 +56,18 @@ def answer_html(text: str, finding_id: int, numbers: Sequence[int] = (), *, writ
 
     cursor = '<span class="eg-cursor" aria-hidden="true"></span>' if writing else ""
     return f'<p class="eg-answer">{_MARK.sub(link, safe(text.strip()))}{cursor}</p>'
+
+
+def mark_html(finding_id: int, number: int) -> str:
+    """A citation's mark in a text of ours; it leads to the citation if that is on the page."""
+    if number > citations_shown(finding_id):
+        return f'<span class="eg-cite">{number}</span>'
+    return f'<a class="eg-cite" href="#source-{finding_id}-{number}">{number}</a>'
+
+
+def citations_shown(finding_id: int) -> int:
+    """How many citations of a finding are on the page."""
+    return int(st.session_state.get(f"citations_{finding_id}", CITATIONS_SHOWN))
 
 
 def draw_head(finding: Finding) -> None:
@@ -141,7 +153,7 @@ def draw_citations(
         return
     st.html(f'<p class="eg-label">{count(len(finding.citations), "citation")}</p>')
     opened = st.session_state.get("opened_citation")
-    length = st.session_state.get(f"citations_{finding.id}", CITATIONS_SHOWN)
+    length = citations_shown(finding.id)
     for citation in finding.citations[:length]:
         this = (finding.id, citation.number)
         with st.container(border=True, key=f"citation_{finding.id}_{citation.number}", gap="xsmall"):

@@ -10,7 +10,7 @@ from app.view import questions
 from app.view.copying import focus
 from app.view.frame import services
 from app.view.shelf import Shelf
-from app.view.words import count
+from app.view.words import count, plain
 from storage import Archive
 
 # kind -> (name, what it does in a sentence, what stands in the box)
@@ -94,7 +94,7 @@ def draw_form(archive: Archive, kind: str, now: Shelf) -> None:
     scope = choose_scope(archive, now)
     if kind == SUMMARY:
         one = scope.documents[0] if len(scope.documents) == 1 else ""
-        words = f"Summarise {one}" if one else "Summarise these documents" if scope != Scope() else ""
+        words = f"Summarise {plain(one)}" if one else "Summarise these documents" if scope != Scope() else ""
         if st.button(words or "Summarise the whole archive", type="primary", icon=":material/summarize:"):
             request = Request("", kind, scope.documents, scope.tags, scope.fields)
             questions.put(archive, titled(request, archive.name))

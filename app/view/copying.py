@@ -19,7 +19,6 @@ button:hover, button:focus-visible { border-color: var(--st-primary-color); colo
 export default function ({ parentElement, data }) {
   const button = parentElement.querySelector("button"), words = button.querySelector("span");
   words.textContent = data.label;
-  words.setAttribute("role", "status");
   const byHand = text => {  // where the browser keeps its clipboard from pages that are not encrypted
     const area = document.createElement("textarea");
     area.value = text; area.style.position = "fixed"; area.style.opacity = "0";

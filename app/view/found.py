@@ -10,7 +10,7 @@ import streamlit as st
 from app.view.cited import load_at
 from app.view.frame import services
 from app.view.viewer import draw_viewer
-from app.view.words import count, plain, safe
+from app.view.words import count, safe
 from engine.sentences import content_terms
 from storage import Finding, FoundText, found
 
@@ -118,7 +118,7 @@ def marked(text: str, stems: set[str]) -> str:
 
 def how_it_qualifies(figures: Mapping[str, Any]) -> str:
     """What a passage must have to be listed, with this archive's numbers."""
-    words = ", ".join(plain(word) for word in figures.get("words", ()))
+    words = ", ".join(figures.get("words", ()))
     said = f"Listed by words: passages that hold {words}, or the rarer of these words." if words else ""
     if "threshold" not in figures:
         return f"{said} The model has no recall codes of this archive: words alone were searched."

@@ -5,10 +5,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.view.answer import answer_html, chip
+from app.view.answer import answer_html, chip, mark_html
 from app.view.gauges import context_rows, energy_rows, panel, power_note
 from app.view.words import count, safe, seconds
 from storage import Citation, Finding
+
+PARTS_SHOWN = 40
 
 
 def draw_comparison(finding: Finding) -> None:
@@ -46,21 +48,30 @@ def _quoted(citation: Citation, finding_id: int, differing: Sequence[str] = ()) 
     for word in citation.quote.split():
         bare = word.strip(".,;:()[]“”\"'")
         words.append(f"<b>{safe(word)}</b>" if bare in differing else safe(word))
-    mark = f'<a class="eg-cite" href="#source-{finding_id}-{citation.number}">{citation.number}</a>'
-    return f'<p class="eg-said">{" ".join(words)} {mark}</p>'
+    return f'<p class="eg-said">{" ".join(words)} {mark_html(finding_id, citation.number)}</p>'
 
 
 def draw_summary(finding: Finding) -> None:
     """The sentences document by document, the outline of each, and the words that recur."""
     details, quotes = finding.details, {item.number: item for item in finding.citations}
     parts = details.get("parts", ())
-    for part in parts:
+    length = st.session_state.get(f"parts_{finding.id}", PARTS_SHOWN)
+    drawn = []
+    for part in parts[:length]:
         said = "".join(_quoted(quotes[n], finding.id) for n in part["citations"] if n in quotes)
         head = f'<p class="eg-label eg-name">{safe(part["document"])}</p>' if len(parts) > 1 else ""
         none = '<p class="eg-small">No whole sentence to quote.</p>'
         outline = " · ".join(part["headings"])
         under = f'<p class="eg-small">{safe(outline)}</p>' if outline else ""
-        st.html(f'<div class="eg-part">{head}{said or none}{under}</div>')
+        drawn.append(f'<div class="eg-part">{head}{said or none}{under}</div>')
+    st.html("".join(drawn))
+    if len(parts) > length:
+        st.button(
+            f"Show {count(min(PARTS_SHOWN, len(parts) - length))} more of {count(len(parts), 'document')}",
+            key=f"more_parts_{finding.id}",
+            on_click=_show_more,
+            args=(f"parts_{finding.id}", length + PARTS_SHOWN),
+        )
     terms = details.get("terms", ())
     if terms:
         label = "Words that recur, and in how many documents" if len(parts) > 1 else "Words it turns on"
@@ -73,6 +84,10 @@ def draw_summary(finding: Finding) -> None:
         "elsewhere, and by how near the recall code of their passage lies to the document's other passages. "
         f"Nothing is reworded.{safe(note)}</p>"
     )
+
+
+def _show_more(key: str, length: int) -> None:
+    st.session_state[key] = length
 
 
 def _term(item: Mapping[str, Any], counted: bool) -> str:

@@ -32,6 +32,8 @@ def put_again(archive: Archive, finding: Finding) -> None:
 def hold(finding_id: int | None) -> None:
     """Take a finding in hand; its number goes into the address, so that a reload shows it again."""
     st.session_state["finding_id"] = finding_id
+    if finding_id is None:
+        st.query_params.pop("finding", None)
     st.session_state.pop("opened_citation", None)
 
 
