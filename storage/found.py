@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Select, and_, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -96,7 +95,7 @@ def count_found(s: Session, finding_id: int) -> list[tuple[int, str, int]]:
     return [(row[0], row[1], row[2]) for row in s.execute(query.order_by(Document.position, Document.id))]
 
 
-def _of(query: Select[Any], finding_id: int, document_id: int | None) -> Select[Any]:
+def _of(query: Select, finding_id: int, document_id: int | None) -> Select:
     """Joined by place: a passage that is no longer where it was has gone with its text."""
     same = (Passage.ordinal == FoundPassage.ordinal, Passage.start == FoundPassage.start)
     query = query.select_from(FoundPassage).join(Document, Document.id == FoundPassage.document_id)
