@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from app.asking_arguments import add_ask, add_compare, add_find, add_summary, count
 from app.errors import UserError
 
 
@@ -22,7 +23,12 @@ def _sentence(message: str) -> str:
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Sort the words; a mistake is a UserError."""
-    chosen = build_parser().parse_args(list(words))
+    parser = build_parser()
+    chosen, rest = parser.parse_known_args(list(words))
+    if len(rest) == 1 and getattr(chosen, "question", "") is None and not rest[0].startswith("-"):
+        chosen.question = rest.pop()  # argparse takes no optional word that comes after an option
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     for name, value in (
         ("home", None),
         ("database", None),
@@ -56,7 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     _models(add("models", "List the models; add, check or remove one, or make one the default."))
     _archives(add("archives", "List archives; make, change, show, back up or restore one."))
     _ingest(add("ingest", "Add files and folders to an archive, which is made if it is new, and read them."))
-    _ask(add("ask", "Ask an archive a question, or a file of questions."))
+    add_ask(add("ask", "Ask an archive a question, or a file of questions."))
+    add_find(add("find", "List every passage about something, page by page."))
+    add_compare(add("compare", "Put a question to two documents and set their answers side by side."))
+    add_summary(add("summary", "Quote the sentences that stand for a document, or for each of an archive."))
     _matrix(add("matrix", "Put questions to every document of an archive and write the table."))
     _export(add("export", "Write an archive's findings to a file."))
     _bench(
@@ -183,24 +192,6 @@ def _ingest(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _ask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE")
-    parser.add_argument("question", metavar="QUESTION", nargs="?")
-    parser.add_argument(
-        "--document",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="ask only of this document; may be repeated",
-    )
-    parser.add_argument("--batch", metavar="FILE", help='questions, one {"id", "question"} a line')
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="answers to --batch, one a line; questions answered there are not asked again",
-    )
-
-
 def _matrix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument(
@@ -249,14 +240,8 @@ BENCHES = ("reading", "ttft", "decode", "recall", "kernels", "ingest")
 def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bench", metavar="WHAT", choices=BENCHES, help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work, not how fast it is")
-    parser.add_argument("--runs", type=_count, default=3, help="runs of each figure; default 3")
+    parser.add_argument("--runs", type=count, default=3, help="runs of each figure; default 3")
     parser.add_argument(
-        "--tokens", type=_count, default=0, help="reading, ttft: also read this many tokens in one go"
+        "--tokens", type=count, default=0, help="reading, ttft: also read this many tokens in one go"
     )
     parser.add_argument("--out", metavar="FILE", help="file to append to; default: HOME/bench/WHAT.jsonl")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
-    return int(text)

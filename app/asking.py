@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +10,7 @@ from app.errors import AppError
 from app.following import Follower, OnText
 from app.library import cancel
 from app.questions import Asked, load_answer, put
+from app.request import Request
 from app.services import Services
 from storage import Archive, Job
 
@@ -20,8 +20,7 @@ PATIENCE_S = 10.0  # a worker that has not taken the question up by then is busy
 def ask(
     services: Services,
     archive: Archive,
-    question: str,
-    documents: Sequence[str] = (),
+    request: Request | str,
     on_text: OnText | None = None,
     follower: Follower | None = None,
 ) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def ask(
     made: list[Asked] = []
 
     def make(s: Session) -> Job:
-        asked = put(s, archive.id, question, documents)
+        asked = put(s, archive.id, request)
         made.append(asked)
         return asked.job
 

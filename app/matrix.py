@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.errors import UserError
-from app.questions import check_question, find_documents
+from app.questions import check_question
+from app.scope import find_documents
 from app.services import Services
 from app.templates import templates
 from storage import Archive, Job, Matrix, QuestionData, jobs, matrices

@@ -73,9 +73,11 @@ def find_candidates(
     archive_id: int,
     question: str,
     document_ids: Sequence[int] | None,
+    prefer: Sequence[int] = (),
 ) -> list[PassageText]:
     """Passages that share words with the question, those of nearest code, and those of the documents that
-    fit best, fused by reciprocal rank (weights measured by tests/bench/recall.py).
+    fit best, fused by reciprocal rank (weights measured by tests/bench/recall.py). `prefer`: documents that
+    an earlier answer of the thread cited; their passages are ranked once more among themselves.
     """
     from engine.recall import fuse, search_codes
 
@@ -86,6 +88,9 @@ def find_candidates(
         best = _best_documents(s, by_words)
         rankings = [by_words, _search(s, archive_id, question, WITHIN, best)]
         weights = [1.0, 1.0]
+        if prefer:
+            rankings.append(_search(s, archive_id, question, WITHIN, prefer))
+            weights.append(1.0)
         if code is not None:
             ids, codes = context.ids, context.codes
             if document_ids is not None:

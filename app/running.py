@@ -96,8 +96,8 @@ def _do_somewhere(services: Services, task: Task, on_text: OnText | None) -> dic
             raise
         log.warning("job %d (%s): %s; it goes on with the processor", task.job.id, task.job.kind, why)
         services.fall_back(why)
-    finding_id = task.job.payload.get("finding_id") if task.job.kind == "ask" else None
-    if finding_id:  # an ask job closes its finding when it fails
+    finding_id = task.job.payload.get("finding_id") if task.job.kind in ("ask", "summary") else None
+    if finding_id:  # such a job closes its finding when it fails
         with services.database.session() as s:
             findings.update_finding(s, finding_id, status="running", error="")
     result = _do(services, task, on_text)
@@ -115,7 +115,7 @@ def _do(services: Services, task: Task, on_text: OnText | None) -> dict[str, Any
             return run_ingest(services, task)
         case "read":
             return run_read(services, task)
-        case "ask":
+        case "ask" | "summary":
             return run_ask(services, task, on_text)
         case "model":
             return run_model(services, task)

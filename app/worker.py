@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from app.answering import resident_bytes
 from app.errors import describe
 from app.fitting import memory_plan
 from app.idle import IdleWatch
+from app.inquiry import resident_bytes
 from app.live import sweep
 from app.running import is_dead, run_job, worker_id
 from app.services import Services

@@ -7,6 +7,7 @@ from storage import (
     checkpoints,
     documents,
     findings,
+    found,
     jobs,
     matrices,
     metrics,
@@ -26,6 +27,7 @@ from storage.errors import (
     translated,
 )
 from storage.files import FileStore, sync_folder
+from storage.found import FoundData, FoundText
 from storage.home import Home
 from storage.jobs import Beat
 from storage.matrix_records import CellData, CellRecord, MatrixDocument, MatrixTable, QuestionData
@@ -68,6 +70,8 @@ __all__ = [
     "Document",
     "FileStore",
     "Finding",
+    "FoundData",
+    "FoundText",
     "Home",
     "InvalidInputError",
     "Job",
@@ -94,6 +98,7 @@ __all__ = [
     "checkpoints",
     "documents",
     "findings",
+    "found",
     "jobs",
     "matrices",
     "metrics",

@@ -11,28 +11,45 @@ from sqlalchemy.orm import Session
 from storage.archives import get_archive
 from storage.columns import utc_now
 from storage.errors import InvalidInputError, NotFoundError
+from storage.follow_ups import FollowUp
 from storage.models import Citation, Document, Finding
 from storage.records import CitationData
 from storage.texts import clean_line, clean_text
 
 STATUSES = ("running", "supported", "partly_supported", "not_found", "failed", "cancelled")
 MAX_TAG = 60
-_FIELDS = {"job_id", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
+MAX_THREAD = 100
+_FIELDS = {"job_id", "details", "answer", "status", "confidence", "context", "run", "error", "finished_at"}
 
 
 def create_finding(
-    s: Session, archive_id: int, job_id: int | None, question: str, documents: Sequence[str] = ()
+    s: Session,
+    archive_id: int,
+    job_id: int | None,
+    question: str,
+    documents: Sequence[str] = (),
+    parent_id: int | None = None,
+    details: dict[str, Any] | None = None,
 ) -> Finding:
-    """Record that a question was asked, before anything is answered."""
-    asked = clean_text(question).strip()
-    if not asked:
+    """Record that a question was asked, before anything is answered; `details` say how it was meant."""
+    words = clean_text(question).strip()
+    if not words:
         raise InvalidInputError("empty_question", "The question is empty.", "Type a question.")
     get_archive(s, archive_id)
     finding = Finding(
-        archive_id=archive_id, job_id=job_id, question=asked, documents=list(documents), citations=[]
+        archive_id=archive_id,
+        job_id=job_id,
+        question=words,
+        details=details or {},
+        documents=list(documents),
+        citations=[],
     )
     s.add(finding)
     s.flush()
+    if parent_id is not None:
+        s.add(FollowUp(finding_id=finding.id, parent_id=parent_id))
+        s.flush()
+    s.refresh(finding)
     return finding
 
 
@@ -46,6 +63,26 @@ def get_finding(s: Session, finding_id: int) -> Finding:
             "unknown_finding", f"There is no finding {finding_id}.", "It may have been deleted."
         )
     return finding
+
+
+def thread_of(s: Session, finding: Finding) -> list[Finding]:
+    """The findings that led to this one, the first question first; it begins after one that was deleted."""
+    found: list[Finding] = []
+    below = finding.id
+    while len(found) < MAX_THREAD:
+        above = s.scalar(select(FollowUp.parent_id).where(FollowUp.finding_id == below))
+        if above is None:
+            break
+        found.append(get_finding(s, above))
+        below = above
+    return found[::-1]
+
+
+def follow_ups(s: Session, finding_id: int) -> list[Finding]:
+    """The findings that were asked under this one, oldest first."""
+    query = select(Finding).join(FollowUp, FollowUp.finding_id == Finding.id).order_by(Finding.id)
+    query = query.where(FollowUp.parent_id == finding_id)
+    return list(s.scalars(query.execution_options(populate_existing=True)))
 
 
 def close_findings(s: Session, job_id: int, status: str, error: str = "") -> None:

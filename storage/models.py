@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -166,6 +166,9 @@ class Job(Base):
 class Finding(Base):
     """A question asked of an archive and what came of it."""
 
+    if TYPE_CHECKING:
+        parent_id: int | None  # the finding it was asked under: storage/follow_ups.py
+
     __tablename__ = "findings"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
@@ -173,6 +176,7 @@ class Finding(Base):
     archive_id: Mapped[int] = _archive_key()
     job_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
     question: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     documents: Mapped[list[str]] = mapped_column(default=list)
     answer: Mapped[str] = mapped_column(default="")
     status: Mapped[str] = mapped_column(String(24), default="running")

@@ -136,6 +136,17 @@ def get_passages(s: Session, ids: Sequence[int]) -> list[PassageText]:
     return [found[key] for key in wanted if key in found]
 
 
+def passage_places(s: Session, ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Document, ordinal and first character of passages, by id."""
+    query = select(Passage.id, Passage.document_id, Passage.ordinal, Passage.start)
+    found = {}
+    for some in _chunks(sorted(set(map(int, ids)))):
+        for row in s.execute(query.where(Passage.id.in_(some))):
+            place = {"document_id": row.document_id, "ordinal": row.ordinal, "start": row.start}
+            found[row.id] = place
+    return found
+
+
 def search_text(
     s: Session, archive_id: int, query: str, limit: int = 50, document_ids: Sequence[int] | None = None
 ) -> list[tuple[int, float]]:
@@ -144,6 +155,13 @@ def search_text(
     Any text will do as a query: it is never taken as search syntax.
     """
     return fulltext.search(s, archive_id, query, limit, document_ids)
+
+
+def holders(
+    s: Session, archive_id: int, query: str, document_ids: Sequence[int] | None = None
+) -> dict[str, dict[int, float]]:
+    """For every word of `query` worth searching for all passages that hold it: {word: {passage: score}}."""
+    return fulltext.holders(s, archive_id, query, document_ids)
 
 
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:

@@ -15,6 +15,7 @@ from app.asking import ask
 from app.errors import UserError
 from app.questions import MAX_QUESTION, submit
 from app.recalling import find_candidates
+from app.request import Request
 from app.services import Services
 from app.worker import Worker
 from engine.answering import Quote
@@ -25,7 +26,9 @@ __all__ = ["archive", "services"]  # fixtures
 
 def test_the_answer_has_exactly_the_promised_form(services: Services, archive: Archive) -> None:
     answer = ask(services, archive, QUESTION)
-    assert list(answer) == ["question", "answer", "status", "confidence", "citations", "context", "run"]
+    promised = ["question", "answer", "status", "confidence", "citations", "context", "run", "asked"]
+    assert list(answer) == promised
+    assert answer["asked"]["understood"] == QUESTION
     assert list(answer["context"]) == ["documents", "tokens_read", "tokens_total", "not_read"]
     assert list(answer["run"]) == RUN
     assert answer["status"] in ("supported", "partly_supported", "not_found")
@@ -39,7 +42,9 @@ def test_a_citation_points_at_the_quoted_characters_of_the_stored_text(
 ) -> None:
     answer_with(monkeypatch, "Six months. [1]")
     cited = ask(services, archive, QUESTION)["citations"][0]
-    assert list(cited) == ["number", "document", "page", "start", "end", "quote", "verified", "score"]
+    promised = ["number", "document", "page", "start", "end", "quote", "verified", "score"]
+    assert list(cited) == [*promised, "recognised", "recognised_confidence"]
+    assert (cited["recognised"], cited["recognised_confidence"]) == (False, None)
     assert cited["verified"] is True
     row = by_name(services, archive)[cited["document"]]
     with services.database.session() as s:
@@ -85,7 +90,7 @@ def test_every_passage_competes_by_its_code(services: Services, archive: Archive
 
 
 def test_a_restricted_question_sees_no_other_document(services: Services, archive: Archive) -> None:
-    answer = ask(services, archive, QUESTION, ["lab.txt"])
+    answer = ask(services, archive, Request(QUESTION, documents=("lab.txt",)))
     assert {cited["document"] for cited in answer["citations"]} <= {"lab.txt"}
     row = by_name(services, archive)["lab.txt"]
     context = services.contexts.get(services, archive.id)
@@ -94,13 +99,13 @@ def test_a_restricted_question_sees_no_other_document(services: Services, archiv
 
 
 def test_the_last_part_of_a_name_names_a_document(services: Services, archive: Archive) -> None:
-    asked = submit(services, archive, QUESTION, ["LEASE.txt"])
+    asked = submit(services, archive, Request(QUESTION, documents=("LEASE.txt",)))
     assert asked.finding.documents == ["lease.txt"]
 
 
 def test_an_unknown_document_is_refused_with_a_suggestion(services: Services, archive: Archive) -> None:
     with pytest.raises(NotFoundError) as refused:
-        submit(services, archive, QUESTION, ["laab.txt"])
+        submit(services, archive, Request(QUESTION, documents=("laab.txt",)))
     assert refused.value.hint.startswith("Did you mean 'lab.txt'")
     with services.database.session() as s:
         assert findings.list_findings(s, archive.id) == []

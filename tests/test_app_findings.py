@@ -10,7 +10,7 @@ import pytest
 from app_home import tiny_engine
 from asking_home import QUESTION, answer_with, archive, finding_of, services
 
-from app import answering, library
+from app import answering, inquiry, library
 from app.asking import ask
 from app.errors import AppError
 from app.questions import as_json, load_answer, submit
@@ -27,17 +27,17 @@ __all__ = ["archive", "services"]  # fixtures
 def test_the_finding_grows_while_the_answer_is_written(
     services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "SHOW_S", 0.0)
+    monkeypatch.setattr(inquiry, "SHOW_S", 0.0)
     answer_with(monkeypatch, "Six", "Six months", "Six months. [1]")
     asked = submit(services, archive, QUESTION)
     seen: list[str] = []
-    show = answering.Answering._show
+    show = answering.Answering.show
 
     def showing(self: Any, text: str) -> None:
         show(self, text)
         seen.append(finding_of(services, asked.finding.id).answer)
 
-    monkeypatch.setattr(answering.Answering, "_show", showing)
+    monkeypatch.setattr(answering.Answering, "show", showing)
     Worker(services).run_until_idle()
     assert seen == ["Six", "Six months"]
     done = finding_of(services, asked.finding.id)
@@ -47,19 +47,19 @@ def test_the_finding_grows_while_the_answer_is_written(
 def test_an_answer_begun_by_a_dead_worker_never_shrinks(
     services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "SHOW_S", 0.0)
+    monkeypatch.setattr(inquiry, "SHOW_S", 0.0)
     answer_with(monkeypatch, "Six", "Six months are it", "Six months are it. [1]")
     asked = submit(services, archive, QUESTION)
     with services.database.session() as s:
         findings.update_finding(s, asked.finding.id, answer="Six months")
     seen: list[str] = []
-    show = answering.Answering._show
+    show = answering.Answering.show
 
     def showing(self: Any, text: str) -> None:
         show(self, text)
         seen.append(finding_of(services, asked.finding.id).answer)
 
-    monkeypatch.setattr(answering.Answering, "_show", showing)
+    monkeypatch.setattr(answering.Answering, "show", showing)
     Worker(services).run_until_idle()
     assert seen == ["Six months", "Six months are it"]
 
@@ -81,7 +81,7 @@ def test_a_finished_finding_is_not_answered_again(
 def test_cancelling_stops_the_answer_and_keeps_its_text(
     services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "SHOW_S", 0.0)
+    monkeypatch.setattr(inquiry, "SHOW_S", 0.0)
     asked = submit(services, archive, QUESTION)
 
     def answer(*args: Any, **more: Any) -> Iterator[AnswerEvent]:

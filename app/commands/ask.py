@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from app import library
 from app.asking import ask
+from app.commands.answers import print_answer, request_from
 from app.commands.batch import run_batch
 from app.commands.output import clean, print_json
 from app.commands.signals import stoppable
 from app.errors import UserError
 from app.following import Follower
-from app.questions import check_question, find_documents
+from app.questions import check_question
+from app.scope import find_scope
 from app.services import Services
 from storage import Archive
 
@@ -24,18 +25,17 @@ def run(services: Services, chosen: Namespace) -> int:
     _check(chosen)
     with services.database.session() as s:
         archive = library.find_archive(s, chosen.archive)
-        if chosen.document:
-            find_documents(s, archive.id, chosen.document)
+        find_scope(s, archive.id, request_from(chosen, ""))
     with stoppable() as stop:
         follower = Follower(services, alone=bool(chosen.model or chosen.device), stop=stop)
         if chosen.batch:
             source, target = Path(chosen.batch).expanduser(), Path(chosen.out).expanduser()
-            return run_batch(services, archive, source, target, chosen.document, follower)
+            return run_batch(services, archive, source, target, request_from(chosen, ""), follower)
         return _ask_one(services, archive, chosen, follower)
 
 
 def _check(chosen: Namespace) -> None:
-    if chosen.batch and chosen.question is not None:
+    if chosen.batch and (chosen.question is not None or chosen.follow is not None):
         raise UserError("usage", "Give a question or --batch, not both.")
     if bool(chosen.batch) != bool(chosen.out):
         raise UserError("usage", "--batch and --out go together.", "ask ARCHIVE --batch FILE --out FILE")
@@ -46,33 +46,20 @@ def _check(chosen: Namespace) -> None:
 
 
 def _ask_one(services: Services, archive: Archive, chosen: Namespace, follower: Follower) -> int:
-    shown = _Growing() if not services.options.json and sys.stdout.isatty() else None
+    shown = Growing() if not services.options.json and sys.stdout.isatty() else None
     on_text = shown.show if shown else None
-    answer = ask(services, archive, chosen.question, chosen.document, on_text, follower)
+    request = request_from(chosen, chosen.question, follows=chosen.follow)
+    answer = ask(services, archive, request, on_text, follower)
     if services.options.json:
         print_json(answer)
         return 0
     if shown:
         shown.clear()
-    print(clean(answer["answer"]))
-    for cited in answer["citations"]:
-        mark = "" if cited["verified"] else " (not verified)"
-        place = f"{clean(cited['document'])}, page {cited['page']}{mark}"
-        print(f'  [{cited["number"]}] {place}: "{clean(cited["quote"])}"')
-    print(f"  {_coverage(answer['context'])}")
+    print_answer(answer)
     return 0
 
 
-def _coverage(context: dict[str, Any]) -> str:
-    read, total, left = context["tokens_read"], context["tokens_total"], context["not_read"]
-    text = f"Read: {read:,} of {total:,} tokens of {context['documents']} documents."
-    if left:
-        named = "; ".join(f"{clean(item['document'])} ({clean(item['reason'])})" for item in left[:5])
-        text += f" Not read: {named}" + (f"; and {len(left) - 5} more." if len(left) > 5 else ".")
-    return text
-
-
-class _Growing:
+class Growing:
     """The answer while it grows, in grey on one line of the terminal."""
 
     def show(self, text: str) -> None:

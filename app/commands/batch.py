@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.asking import ask
 from app.errors import UserError, describe
 from app.following import Follower
+from app.request import Request
 from app.services import Services
 from storage import Archive
 
@@ -32,7 +32,7 @@ def run_batch(
     archive: Archive,
     source: Path,
     target: Path,
-    documents: Sequence[str],
+    scope: Request,
     follower: Follower,
 ) -> int:
     """Ask every question of `source` whose id `target` lacks, one answer a line; 1 if any failed."""
@@ -43,7 +43,7 @@ def run_batch(
     with target.open("ab") as out:
         for number, item in enumerate(waiting, start=len(items) - len(waiting) + 1):
             print(f"{number} of {len(items)}: {item.id}", file=sys.stderr, flush=True)
-            failed += not _answer(services, archive, item, documents, follower, out)
+            failed += not _answer(services, archive, item, scope, follower, out)
     if services.options.json:
         counts = {"questions": len(items), "asked": len(waiting), "failed": failed, "out": str(target)}
         print(json.dumps(counts))
@@ -54,7 +54,7 @@ def _answer(
     services: Services,
     archive: Archive,
     item: Item,
-    documents: Sequence[str],
+    scope: Request,
     follower: Follower,
     out: BinaryIO,
 ) -> bool:
@@ -62,7 +62,7 @@ def _answer(
     try:
         line: dict[str, Any] = {
             "id": item.id,
-            **ask(services, archive, item.question, documents, None, follower),
+            **ask(services, archive, replace(scope, question=item.question), None, follower),
         }
     except Exception as error:
         problem = describe(error)

@@ -12,7 +12,8 @@ from app.commands.output import ProgressLine, print_json
 from app.commands.signals import stoppable
 from app.errors import UserError
 from app.following import Follower
-from app.questions import check_question, find_documents
+from app.questions import check_question
+from app.scope import find_documents
 from app.services import Services
 from storage import Archive, Job, Matrix, QuestionData, documents, jobs, matrices
 from storage.export.matrix_file import FORMATS, export_matrix, to_matrix_record

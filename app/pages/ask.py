@@ -2,13 +2,17 @@
 
 import streamlit as st
 
-from app.view import frame, live, questions, run_sheet, sidebar
+from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, Request, request_of
+from app.view import asking, frame, live, questions, run_sheet, sidebar, threads
 from app.view.answer import draw_citations, draw_coverage, draw_head, draw_text
+from app.view.copying import draw_copy
 from app.view.exports import draw_exports
+from app.view.found import draw_found
 from app.view.gauges import draw_gauges
+from app.view.kinds import draw_comparison, draw_search_gauges, draw_summary
 from app.view.sample import is_sample, sample
 from app.view.shelf import Shelf, load_archives, load_shelf
-from app.view.words import count, safe
+from app.view.words import safe
 from storage import Archive, Finding
 
 POLL_S = 0.4
@@ -23,33 +27,6 @@ def nothing_to_ask() -> None:
         st.switch_page("app/pages/library.py")
 
 
-def choose(archives: list[Archive]) -> tuple[Archive, Shelf, list[str]]:
-    """The archive, and the documents the question is put to; none named means all."""
-    left, right = st.columns(2, gap="small")
-    with left:
-        archive = frame.choose_archive(archives)
-    now = load_shelf(archive.id)
-    names = [document.name for document in now.documents if document.status == "ready"]
-    with right:
-        only = st.multiselect(
-            "Documents",
-            names,
-            key=f"only_{archive.id}",
-            placeholder=f"All {count(len(names), 'document')}",
-            disabled=len(names) < 2,
-            help="The answer then rests on these documents alone.",
-        )
-    return archive, now, only
-
-
-def ask_box(archive: Archive, only: list[str]) -> None:
-    """The question."""
-    with st.container():  # inside a container the box stands here, not at the foot of the window
-        question = st.chat_input("Ask a question", key=f"question_{archive.id}")
-    if question:
-        questions.put(archive, question, only)
-
-
 def suggestions(archive: Archive) -> None:
     """Questions that the sample archive answers, and one that it does not."""
     if not is_sample(archive.name):
@@ -62,57 +39,94 @@ def suggestions(archive: Archive) -> None:
             if st.button(
                 question, key=f"suggestion_{number}", icon=":material/arrow_outward:", type="tertiary"
             ):
-                questions.put(archive, question, [])
+                questions.put(archive, Request(question))
 
 
-def draw_answer(finding: Finding) -> None:
+def draw_answer(finding: Finding, archive: Archive) -> None:
     """The question, the answer as far as it has come, and what it stands on."""
+    kind, running = request_of(finding).kind, finding.status == "running"
     draw_head(finding)
-    if finding.status == "running":
+    threads.draw_understood(finding, archive)
+    if running:
         questions.draw_waiting(finding)
-    draw_text(finding)
-    draw_citations(finding, questions.load_page)
+    whole = not running and bool(finding.citations)
+    if whole and kind == COMPARISON and finding.details.get("sides"):
+        draw_comparison(finding)
+    elif whole and kind == SUMMARY and finding.details.get("parts"):
+        draw_summary(finding)
+    else:
+        draw_text(finding)
+    if whole and kind == EVERYTHING and finding.details.get("found"):
+        draw_found(finding)
+    else:
+        draw_citations(finding, questions.load_page, questions.load_sureness(finding))
     draw_coverage(finding)
+
+
+def draw_tools(finding: Finding, archive: Archive) -> None:
+    """What can be done with a finished answer."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="answer_tools"):
+        if finding.answer:
+            draw_copy(finding, key=f"copy_{finding.id}")
+        if st.button(
+            "Ask again",
+            key=f"again_{finding.id}",
+            icon=":material/refresh:",
+            shortcut="Alt+A",
+            help="The same question to the archive as it is now. Both answers are kept. The same archive and "
+            "model give the same answer.",
+        ):
+            questions.put_again(archive, finding)
+        st.button(
+            "New question", icon=":material/add:", on_click=questions.hold, args=(None,), shortcut="Alt+N"
+        )
+    draw_exports([finding], archive.name, key=f"answer_{finding.id}")
 
 
 def draw_finding(finding: Finding, archive: Archive) -> None:
     """The answer to the left, what it cost to the right."""
     left, right = st.columns(WIDTHS, gap="large")
     with left:
-        draw_answer(finding)
-        draw_exports([finding], archive.name, key=f"answer_{finding.id}")
+        threads.draw_before(finding)
+        draw_answer(finding, archive)
+        draw_tools(finding, archive)
+        threads.draw_after(finding)
+        threads.draw_follow_up(finding, archive)
     with right:
         live.draw_note(str(finding.run.get("device_note") or ""))
-        draw_gauges(finding.context, finding.run)
+        written = request_of(finding).kind not in (EVERYTHING, SUMMARY)
+        (draw_gauges if written else draw_search_gauges)(finding.context, finding.run)
     run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
-def draw_growing(finding: Finding, now: Shelf) -> None:
+def draw_growing(finding: Finding, archive: Archive, now: Shelf) -> None:
     """The same while it is being written: the text is looked at often, the gauges once a second."""
     left, right = st.columns(WIDTHS, gap="large")
     with left:
-        growing(finding.id)
+        threads.draw_before(finding)
+        growing(finding.id, archive)
     with right:
         live.answering(finding.job_id, now.tokens)
 
 
 @st.fragment(run_every=POLL_S)
-def growing(finding_id: int) -> None:
+def growing(finding_id: int, archive: Archive) -> None:
     """The answer while it is being written; when it is done the whole page is drawn once more, and rests."""
     with frame.guarded():
         finding = questions.load(finding_id)
         if finding is None or finding.status != "running":
             st.rerun()
-        draw_answer(finding)
+        draw_answer(finding, archive)
 
 
-def show(finding: Finding | None, archive: Archive, now: Shelf) -> None:
+def show(finding: Finding | None, archive: Archive, now: Shelf, kind: str) -> None:
     """The finding in hand, or what can be asked."""
     if finding is None:
         st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
-        suggestions(archive)
+        if kind == ANSWER:
+            suggestions(archive)
     elif finding.status == "running":
-        draw_growing(finding, now)
+        draw_growing(finding, archive, now)
     else:
         draw_finding(finding, archive)
 
@@ -125,7 +139,9 @@ with frame.guarded():
     if not archives:
         nothing_to_ask()
     else:
-        archive, now, only = choose(archives)
+        archive = frame.choose_archive(archives)
+        now = load_shelf(archive.id)
         sidebar.draw_missing_worker(waiting=bool(now.work.active))
-        ask_box(archive, only)
-        show(questions.in_hand(archive), archive, now)
+        kind = asking.choose_kind(archive)
+        asking.draw_form(archive, kind, now)
+        show(questions.in_hand(archive), archive, now, kind)

@@ -81,7 +81,7 @@ def draw_opened(finding: Finding) -> None:
     with left:
         draw_head(finding)
         draw_text(finding)
-        draw_citations(finding, questions.load_page)
+        draw_citations(finding, questions.load_page, questions.load_sureness(finding))
         draw_coverage(finding)
         draw_annotation(finding)
     with right:

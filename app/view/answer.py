@@ -6,6 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, request_of
+from app.scope import describe_scope
 from app.view.cited import CitedPage
 from app.view.coverage import coverage_sentence
 from app.view.viewer import Neighbours, draw_viewer
@@ -21,7 +23,9 @@ STATUS = {
     "failed": ("✕", "failed", "eg-bad"),
     "cancelled": ("■", "stopped", "eg-plain"),
 }
-_MARK = re.compile(r"\[(\d{1,3})\]")
+KIND_NOTES = {EVERYTHING: "everything about", COMPARISON: "comparison", SUMMARY: "summary"}
+CITATIONS_SHOWN = 20
+_MARK = re.compile(r"\[(\d{1,4})\]")
 
 
 def status_words(status: str) -> str:
@@ -54,18 +58,41 @@ def answer_html(text: str, finding_id: int, numbers: Sequence[int] = (), *, writ
     return f'<p class="eg-answer">{_MARK.sub(link, safe(text.strip()))}{cursor}</p>'
 
 
+def mark_html(finding_id: int, number: int) -> str:
+    """A citation's mark in a text of ours; it leads to the citation if that is on the page."""
+    if number > citations_shown(finding_id):
+        return f'<span class="eg-cite">{number}</span>'
+    return f'<a class="eg-cite" href="#source-{finding_id}-{number}">{number}</a>'
+
+
+def citations_shown(finding_id: int) -> int:
+    """How many citations of a finding are on the page."""
+    return int(st.session_state.get(f"citations_{finding_id}", CITATIONS_SHOWN))
+
+
 def draw_head(finding: Finding) -> None:
     """The question, what became of it, and when it was asked."""
-    notes = [ago(finding.created_at)]
-    if finding.documents:
-        notes.append(
-            f"asked of {count(len(finding.documents), 'document')} only: {', '.join(finding.documents)}"
-        )
+    request = request_of(finding)
+    kind = KIND_NOTES.get(request.kind, "")
+    notes = [kind, ago(finding.created_at)] if kind else [ago(finding.created_at)]
+    if finding.documents and request.kind != COMPARISON:
+        which = describe_scope(request, finding.documents)
+        notes.append(f"asked of {count(len(finding.documents), 'document')} only: {which}")
     said = "".join(f"<span>{safe(note)}</span>" for note in notes)
     st.html(
         f'<div class="eg-question">{safe(finding.question)}</div>'
-        f'<div class="eg-meta">{chip(finding.status)}{said}</div>'
+        f'<div class="eg-meta">{_kind_chip(request.kind, finding.status)}{said}</div>'
     )
+
+
+def _kind_chip(kind: str, status: str) -> str:
+    """The status; a list or a summary supports no statement, it only is there."""
+    words = {EVERYTHING: "found", SUMMARY: "quotes only"}.get(kind)
+    if status == "running" and kind != ANSWER:
+        return chip(status).replace("answering", "working on it")
+    if words is None or status != "supported":
+        return chip(status)
+    return f'<span class="eg-chip eg-good"><span aria-hidden="true">✓</span>{words}</span>'
 
 
 def draw_text(finding: Finding) -> None:
@@ -87,8 +114,10 @@ def draw_text(finding: Finding) -> None:
         st.html('<p class="eg-small">Stopped before the answer was complete.</p>')
 
 
-def source_html(citation: Citation, finding_id: int) -> str:
-    """One citation: number, document, page, whether its quote was verified, and the quote."""
+def source_html(citation: Citation, finding_id: int, sure: float | None = None) -> str:
+    """One citation: number, document, page, whether its quote was verified, and the quote. `sure`: how sure
+    the recognition was of a page that is an image.
+    """
     mark, words, colour = (
         ("✓", "verified", "eg-good") if citation.verified else ("!", "unverified", "eg-warn")
     )
@@ -100,21 +129,35 @@ def source_html(citation: Citation, finding_id: int) -> str:
         f'<span class="eg-number">{citation.number}</span><div>'
         f'<div class="eg-where"><b>{safe(citation.document)}</b>'
         f'<span class="eg-soft">page {citation.page}</span>'
-        f'<span class="eg-badge {colour}" title="{meaning}">{mark} {words}</span></div>'
+        f'<span class="eg-badge {colour}" title="{meaning}">{mark} {words}</span>{_recognised(sure)}</div>'
         f'<div class="eg-quote">“{safe(citation.quote.strip())}”</div></div></div>'
     )
 
 
-def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None]) -> None:
-    """The numbered citations; a click on one opens its page below it, a second click closes it."""
+def _recognised(sure: float | None) -> str:
+    if sure is None:
+        return ""
+    meaning = "The page is an image; its text was recognised"
+    return f'<span class="eg-badge eg-warn" title="{meaning}">recognised text, {sure:.0%} sure</span>'
+
+
+def draw_citations(
+    finding: Finding,
+    load: Callable[[Citation], CitedPage | None],
+    sure: Mapping[int, float] | None = None,
+) -> None:
+    """The numbered citations, some at a time; a click on one opens its page below it, a second closes it.
+    `sure`: confidence of text recognition by citation number.
+    """
     if not finding.citations:
         return
     st.html(f'<p class="eg-label">{count(len(finding.citations), "citation")}</p>')
     opened = st.session_state.get("opened_citation")
-    for citation in finding.citations:
+    length = citations_shown(finding.id)
+    for citation in finding.citations[:length]:
         this = (finding.id, citation.number)
         with st.container(border=True, key=f"citation_{finding.id}_{citation.number}", gap="xsmall"):
-            st.html(source_html(citation, finding.id))
+            st.html(source_html(citation, finding.id, (sure or {}).get(citation.number)))
             st.button(
                 f"Close page {citation.page}" if opened == this else f"Show page {citation.page}",
                 key=f"open_{finding.id}_{citation.number}",
@@ -127,6 +170,18 @@ def draw_citations(finding: Finding, load: Callable[[Citation], CitedPage | None
                 with st.container(key="cited_page"):
                     key = f"{finding.id}_{citation.number}"
                     draw_viewer(load(citation), citation.quote, key, _neighbours(finding, citation))
+    left = len(finding.citations) - length
+    if left > 0:
+        st.button(
+            f"Show {count(min(left, CITATIONS_SHOWN))} more of {count(left, 'citation')}",
+            key=f"more_citations_{finding.id}",
+            on_click=_show_more,
+            args=(f"citations_{finding.id}", length + CITATIONS_SHOWN),
+        )
+
+
+def _show_more(key: str, length: int) -> None:
+    st.session_state[key] = length
 
 
 def _neighbours(finding: Finding, citation: Citation) -> Neighbours:

@@ -11,6 +11,7 @@ WORDS = {
     "ingest": "Adding documents",
     "read": "Reading",
     "ask": "Answering",
+    "summary": "Summarising",
     "matrix": "Filling the matrix",
     "model": "Adding the model",
     "backup": "Backing up",

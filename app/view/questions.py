@@ -3,16 +3,18 @@
 import streamlit as st
 
 from app import library
-from app.questions import submit
+from app.questions import again, submit
+from app.request import Request
 from app.view.cited import CitedPage, load_cited
 from app.view.frame import services, show_error
-from storage import Archive, Citation, Finding, NotFoundError, findings, jobs
+from app.view.progress import progress_html, share_done
+from storage import Archive, Citation, Finding, NotFoundError, findings, jobs, recognised
 
 
-def put(archive: Archive, question: str, documents: list[str]) -> None:
+def put(archive: Archive, request: Request) -> None:
     """Hand the question to the worker and take its finding in hand."""
     try:
-        finding = submit(services(), archive, question, documents).finding
+        finding = submit(services(), archive, request).finding
     except Exception as error:  # an empty or endless question is told like any other mistake
         show_error(error)
         return
@@ -20,9 +22,18 @@ def put(archive: Archive, question: str, documents: list[str]) -> None:
     st.rerun()
 
 
+def put_again(archive: Archive, finding: Finding) -> None:
+    """Ask the same once more, with the archive as it is now; both findings are kept."""
+    with services().database.session() as s:
+        request = again(s, finding)
+    put(archive, request)
+
+
 def hold(finding_id: int | None) -> None:
     """Take a finding in hand; its number goes into the address, so that a reload shows it again."""
     st.session_state["finding_id"] = finding_id
+    if finding_id is None:
+        st.query_params.pop("finding", None)
     st.session_state.pop("opened_citation", None)
 
 
@@ -62,14 +73,29 @@ def load_page(citation: Citation) -> CitedPage | None:
         return load_cited(s, services().files, citation)
 
 
+def load_sureness(finding: Finding) -> dict[int, float]:
+    """Confidence of text recognition by citation number, for those of recognised text."""
+    with services().database.session() as s:
+        return recognised.of_citations(s, finding.citations)
+
+
 def draw_waiting(finding: Finding) -> None:
     """What goes on before the first word, and the stop button."""
     with services().database.session() as s:
         job = jobs.get_job(s, finding.job_id) if finding.job_id else None
+    if job is not None and job.status == "running" and job.total:
+        st.html(progress_html(job))
+        st.progress(share_done(job))
     with st.container(horizontal=True, vertical_alignment="center"):
-        if not finding.answer:
+        if not finding.answer and not (job and job.total):
             st.caption(_stage(job.status if job else "queued", job.message if job else ""))
-        if job and st.button("Stop", key=f"stop_{finding.id}", icon=":material/stop_circle:"):
+        if job and st.button(
+            "Stop",
+            key=f"stop_{finding.id}",
+            icon=":material/stop_circle:",
+            shortcut="Esc",
+            disabled=job.cancel_requested,
+        ):
             stop(finding)
 
 

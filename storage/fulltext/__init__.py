@@ -14,6 +14,7 @@ from storage.fulltext.named import DEPTH, Found, fuse_named, named_documents, re
 from storage.fulltext.terms import QueryTerms, split_query
 from storage.models import Document
 
+EVERY = 1_000_000_000
 Row = tuple[int, str, str, str]  # passage id, document title, heading, body
 
 
@@ -48,6 +49,21 @@ def search(
         return found
     within = _in_named_documents(s, archive_id, terms, document_ids)
     return fuse_named(found, within, limit) if within else found[:limit]
+
+
+def holders(
+    s: Session, archive_id: int, query: str, document_ids: Sequence[int] | None
+) -> dict[str, dict[int, float]]:
+    """For every term of `query` the passages that hold it in text or heading, all of them, with scores."""
+    terms = split_query(query)
+    single = [QueryTerms((word,), ()) for word in terms.words] + [QueryTerms((), (g,)) for g in terms.grams]
+    if document_ids is not None and not document_ids:
+        return {}
+    found = {}
+    for term in single:
+        rows = _backend(s).search(s, archive_id, term, EVERY, document_ids, titles=False)
+        found[(term.words or term.grams)[0]] = dict(rows)
+    return found
 
 
 def _in_named_documents(

@@ -38,7 +38,13 @@ def bodies(s: Session, ids: Sequence[int]) -> dict[int, str]:
 
 
 def search(
-    s: Session, archive_id: int, terms: QueryTerms, limit: int, document_ids: Sequence[int] | None
+    s: Session,
+    archive_id: int,
+    terms: QueryTerms,
+    limit: int,
+    document_ids: Sequence[int] | None,
+    *,
+    titles: bool = True,  # this index does not tell a title's words from the text's: they always count
 ) -> list[tuple[int, float]]:
     words = [f"phraseto_tsquery('english', :t{number})" for number in range(len(terms.words))]
     grams = [f"to_tsquery('simple', :t{number + len(words)})" for number in range(len(terms.grams))]

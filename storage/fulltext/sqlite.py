@@ -51,7 +51,13 @@ def bodies(s: Session, ids: Sequence[int]) -> dict[int, str]:
 
 
 def search(
-    s: Session, archive_id: int, terms: QueryTerms, limit: int, document_ids: Sequence[int] | None
+    s: Session,
+    archive_id: int,
+    terms: QueryTerms,
+    limit: int,
+    document_ids: Sequence[int] | None,
+    *,
+    titles: bool = True,
 ) -> list[tuple[int, float]]:
     scores: dict[int, float] = {}
     listed = json.dumps([int(key) for key in document_ids or ()])
@@ -61,9 +67,9 @@ def search(
             continue
         restriction = "" if document_ids is None else _RESTRICTION
         statement = _SEARCH.format(table=table, weights=_WEIGHTS, restriction=restriction)
-        for passage_id, score in s.execute(
-            text(statement), values | {"query": " OR ".join(map(_quote, wanted))}
-        ):
+        query = " OR ".join(map(_quote, wanted))
+        query = query if titles else f"{{heading body}} : ({query})"
+        for passage_id, score in s.execute(text(statement), values | {"query": query}):
             scores[passage_id] = scores.get(passage_id, 0.0) + score
     return nlargest(limit, scores.items(), key=lambda item: (item[1], -item[0]))
 

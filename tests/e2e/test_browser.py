@@ -104,3 +104,54 @@ def test_a_matrix_is_made_filled_and_exported(page: Page) -> None:
     table = Path(started.value.path()).read_text(encoding="utf-8-sig")
     assert table.startswith("Document,Notice,")
     assert LEASE.name in table
+
+
+def choose(page: Page, kind: str) -> None:
+    """Take another kind of question."""
+    page.get_by_test_id("stButtonGroup").get_by_text(kind, exact=True).click()
+
+
+def test_a_thread_a_list_a_comparison_and_a_summary(page: Page, tmp_path: Path) -> None:
+    other = tmp_path / "lease-21.md"
+    other.write_text(LEASE.read_text(encoding="utf-8").replace("12 Harbour", "21 Harbour"), encoding="utf-8")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    make_archive(page, "Kinds")
+    page.locator('input[type="file"]').set_input_files([LEASE, other])
+    expect(page.get_by_text("All 2 documents read.")).to_be_visible()
+    page.get_by_role("button", name="Ask this archive").click()
+
+    box = page.get_by_placeholder("Ask a question")
+    expect(box).to_be_focused()
+    page.keyboard.type("What is the notice period for terminating the lease of 12 Harbour Street?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".eg-answer")).to_contain_text("six months")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert f"“{NOTICE}" in page.evaluate("navigator.clipboard.readText()")
+
+    follow = page.get_by_placeholder("Ask a follow-up")
+    follow.fill("and its rent?")
+    follow.press("Enter")
+    expect(page.get_by_text("What is the rent of the lease of 12 Harbour Street?")).to_be_visible()
+    expect(page.locator(".st-key-thread")).to_contain_text("six months")
+    expect(page.get_by_role("button", name="Markdown")).to_be_visible()
+
+    choose(page, "Everything about")
+    about = page.get_by_placeholder("Name what it is about")
+    about.fill("notice period")
+    about.press("Enter")
+    expect(page.locator(".eg-question").filter(has_text="notice period")).to_be_visible()
+    expect(page.locator(".eg-quote mark").first).to_be_visible()
+    page.get_by_role("button", name="Show page").first.click()
+    expect(page.locator(".eg-page")).to_be_visible()
+
+    choose(page, "Compare")
+    both = page.get_by_placeholder("Ask both documents")
+    both.fill("What is the notice period?")
+    both.press("Enter")
+    expect(page.locator(".eg-pairs")).to_contain_text("12")
+
+    choose(page, "Summary")
+    page.get_by_role("button", name="Summarise the whole archive").click()
+    expect(page.locator(".eg-part")).to_have_count(2)
+    expect(page.get_by_text("Extractive:")).to_be_visible()
