@@ -16,10 +16,15 @@ def note(s: Session, document_id: int, confidences: Mapping[int, float]) -> None
         set_setting(s, _key(document_id), {str(page): value for page, value in confidences.items()})
 
 
+def confidences(s: Session, document_id: int) -> dict[int, float]:
+    """How sure the recognition of each page was; pages whose text the file itself holds are not in it."""
+    noted = get_setting(s, _key(document_id), {})
+    return {int(page): float(value) for page, value in noted.items()}
+
+
 def confidence(s: Session, document_id: int, page: int) -> float | None:
-    """How sure the recognition of a page was; None for a page whose text the file itself holds."""
-    value = (get_setting(s, _key(document_id)) or {}).get(str(page))
-    return None if value is None else float(value)
+    """That of one page; None for a page whose text the file itself holds."""
+    return confidences(s, document_id).get(page)
 
 
 def _key(document_id: int) -> str:

@@ -21,11 +21,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app import library, matrix
+from app.bench.text import CITIES, COMPANIES, ENDINGS, filler
 from app.services import Services
 from app.settings import Options
 from app.worker import Worker
 from storage import Archive, NotFoundError, archives, matrices
-from tests.bench.archive import CITIES, COMPANIES, ENDINGS, filler
 from tests.bench.record import record
 
 LAWS = "England Norway Italy Portugal Poland France Switzerland Finland Ireland Austria Estonia".split()
