@@ -73,7 +73,7 @@ def test_text_links_and_soft_text_can_be_read_on_every_ground(mode: str) -> None
 def test_chips_badges_and_marks_can_be_read(mode: str) -> None:
     theme, page = THEME[mode], THEME[mode]["backgroundColor"]
     pairs = [(theme[f"{name}TextColor"], theme[f"{name}BackgroundColor"]) for name in
-             ("green", "orange", "red", "blue", "gray")]  # fmt: skip
+             ("green", "orange", "yellow", "red", "blue", "gray")]  # fmt: skip
     for name in ("good", "warn", "bad", "soft"):  # a chip: its own colour at 9 % on the page
         pairs.append((own(name, mode), mixed(own(name, mode), page, 0.09)))
     pairs.append((own("accent", mode), mixed(own("accent", mode), page, 0.14)))  # a citation's number

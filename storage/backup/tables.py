@@ -79,8 +79,8 @@ def _owned(table: Table, archive_id: int) -> ColumnElement[bool]:
 def _written(column: Column[Any], value: Any, places: Places) -> Any:
     if target := _target(column):
         return None if value is None else places.get(target, {}).get(value)
-    if target := LISTS.get(str(column)):
-        return [places.get(target, {}).get(item) for item in value or ()]
+    if listed := LISTS.get(str(column)):
+        return [places.get(listed, {}).get(item) for item in value or ()]
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -90,8 +90,8 @@ def _read(column: Column[Any], value: Any, ids: NewIds) -> Any:
         if found is None and not column.nullable:
             raise bad_backup(f"a row of {column.table.name} belongs to nothing")
         return found
-    if target := LISTS.get(str(column)):
-        return [_new_id(ids.get(target, ()), item) or NOBODY for item in value]
+    if listed := LISTS.get(str(column)):
+        return [_new_id(ids.get(listed, ()), item) or NOBODY for item in value]
     if value is None:
         return None
     if isinstance(column.type, UtcDateTime):
