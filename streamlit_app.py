@@ -14,6 +14,7 @@ PAGES = (
     st.Page("app/pages/findings.py", title="Findings", icon=":material/fact_check:", url_path="findings"),
     st.Page("app/pages/spikes.py", title="Spikes", icon=":material/blur_on:", url_path="spikes"),
     st.Page("app/pages/machine.py", title="Engine", icon=":material/memory:", url_path="engine"),
+    st.Page("app/pages/help.py", title="Help", icon=":material/help:", url_path="help"),
 )
 
 st.set_page_config(page_title="Engram", page_icon=ASSETS / "icon.svg", layout="wide")

@@ -1,47 +1,43 @@
-"""From a question and a document to a cell: the one sentence that answers, quoted, or "not found".
+"""From a question and a document to a cell: a short answer and the one sentence it stands on, or "not found".
 
 Searching is done once a question for all documents: by words and by recall code, every passage competes.
-What is left for each cell is choosing among the sentences of at most three passages, of which the model
-reads the two or three that share the most telling words with the question.
+What is left for each cell is choosing among the sentences of at most three passages. The model reads the few
+that share the most telling words with the question; how it weighs them, what it takes for found and how it
+words the answer is ordinary answering, with a sentence in the place of a passage.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from app.recalling import CODE_WEIGHT
 from app.services import Services
+from app.telling import Words
 from storage import CellData, MatrixQuestion, PassageText, documents, passages
+from storage.export.record import MARK
+
+if TYPE_CHECKING:
+    from engine.evidence import Evidence
 
 PASSAGES = 3  # a cell's candidates
 OPENING = 2  # passages of a document in which the search finds nothing
 EVERY = 1_000_000_000
 SAMPLE = 300  # passages that tell how common a word is in the archive
-ORDINARY = (
-    5  # sentences of the sample that tell how likely a question is after a sentence about something else
-)
 READ = 3  # sentences the model reads for a cell at most
 NEAR = 0.6  # and only those that share nearly as many telling words as the best one
-PER_EXTRA, PER_HEADING = 0.7, 0.5  # what a template's other words, and words of the heading, count
+TELLING = 0.3  # where none shares as much, words say little:
+READ_MORE = 8  # then so many are read, from the best passage on
 FEWEST_TERMS = 3  # a shorter sentence is a heading or a number
 LONGEST = 400  # characters of a sentence shown as the answer; the quote stays whole
+ANSWER_TOKENS = 32
 
-# Chosen by looking at 60 cells of tests/bench/matrix.py; its result says how many cells come out right.
-INTERCEPT, PER_GAIN, PER_WORD = -2.0, 0.8, 4.5
-# Words for the document itself: each of its sentences is about the agreement, the study.
-ITSELF = "agreement contract document study trial paper article report text file"
-
-
-def found_probability(gain: float, shared: float) -> float:
-    """Probability that a sentence answers: `gain` is how much likelier it makes the question than ordinary
-    sentences do (nats a token), `shared` how many telling words it shares with the question.
-    """
-    return 1.0 / (1.0 + math.exp(-(INTERCEPT + PER_GAIN * gain + PER_WORD * shared)))
+PRIOR = 2.2
+"""Log odds by which a sentence of the one document asked answers likelier than an archive's best passage with
+the same figures: chosen on 20 agreements of tests/bench/matrix.py, whose result is of 40 others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +49,19 @@ class Candidate:
     end: int
     shared: float
 
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return self.passage.text[self.start : self.end]
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The sentence chosen, and the probability that it answers."""
+    """The sentence chosen, the probability that it answers, and the answer in the model's or its words."""
 
     candidate: Candidate
     probability: float
-
-
-class Words:
-    """How telling a word is: 0 if every sentence of the archive has it, 1 if none of the sample has."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        from engine.sentences import content_terms, sentence_spans
-
-        self._sentences, self._having = 1, Counter[str]()
-        self._itself = frozenset(content_terms(ITSELF))
-        listed = [text[start:end] for text in texts for start, end in sentence_spans(text)]
-        usual = []
-        for sentence in listed:
-            said = set(content_terms(sentence))
-            self._sentences += 1
-            self._having.update(said)
-            usual += [sentence] if len(said) >= FEWEST_TERMS else []
-        self.ordinary = usual[:: max(1, len(usual) // ORDINARY)][:ORDINARY]
-
-    def weigh(self, terms: Iterable[str]) -> float:
-        """The sum over distinct words."""
-        most = math.log(1 + self._sentences)
-        telling = set(terms) - self._itself
-        return sum(math.log((1 + self._sentences) / (1 + self._having[term])) for term in telling) / most
-
-    def shared(
-        self, asked: frozenset[str], extra: frozenset[str], heading: frozenset[str], said: set[str]
-    ) -> float:
-        """How many telling words a sentence takes up of a question and of its template's other words."""
-        above = (asked | extra) & heading - said
-        own = self.weigh(asked & said) + PER_EXTRA * self.weigh(extra - asked & said)
-        return own + PER_HEADING * self.weigh(above)
+    answer: str = ""
 
 
 class CellReader:
@@ -101,7 +71,7 @@ class CellReader:
         self._services = services
         self._archive_id = archive_id
         self._found: dict[int, dict[int, list[int]]] = {}
-        self._usual: dict[int, float] = {}
+        self._alone: dict[int, float] = {}
         self.tokens_read = 0
         with services.database.session() as s:
             self._ids, owners = passages.passage_documents(s, archive_id)
@@ -169,14 +139,49 @@ class CellReader:
         return found
 
     def _choose(self, column: MatrixQuestion, found: Sequence[PassageText]) -> Choice | None:
-        from engine.answering import PER_NAT
+        """The likeliest sentence, and what it answers where it is likely enough."""
+        from engine.answering import FOUND_NEEDED, rank_evidence
+        from engine.evidence import Evidence
+        from engine.refusal import found_probability
 
         listed = self._listed(column, found)
-        if not listed:
+        items = [
+            Evidence(number, item.passage.document, item.passage.heading, item.text)
+            for number, item in enumerate(listed)
+        ]
+        weighed = rank_evidence(
+            self._services.engine, column.question, items, len(items), self._likelihood_alone(column)
+        )
+        self.tokens_read += sum(item.tokens for item in weighed)
+        likely = {
+            item.evidence.id: found_probability(
+                item.gain, item.odds, min(1.0, listed[item.evidence.id].shared), prior=PRIOR
+            )
+            for item in weighed
+        }
+        if not likely:
             return None
-        gains = [self._gain(column, candidate) for candidate in listed]
-        best = max(range(len(listed)), key=lambda at: listed[at].shared + PER_NAT * gains[at])
-        return Choice(listed[best], found_probability(gains[best], listed[best].shared))
+        best = max(likely, key=lambda number: likely[number])
+        chosen = Choice(listed[best], likely[best])
+        if chosen.probability < FOUND_NEEDED:
+            return chosen
+        return replace(chosen, answer=self._worded(column, items[best], chosen.probability))
+
+    def _worded(self, column: MatrixQuestion, sentence: Evidence, probability: float) -> str:
+        """The model's short answer where the sentence carries it; else the sentence. A model that was not
+        trained to answer from passages is not asked to.
+        """
+        from engine.answering import worded
+
+        engine = self._services.engine
+        if not engine.config.grounded:
+            return sentence.text
+        for event in worded(engine, None, column.question, [sentence], probability, ANSWER_TOKENS):
+            if event.result is not None:
+                stats = event.result.stats
+                self.tokens_read += stats.prompt_tokens + stats.new_tokens
+                return MARK.sub("", event.result.answer).strip()
+        return sentence.text
 
     def _listed(self, column: MatrixQuestion, found: Sequence[PassageText]) -> list[Candidate]:
         """The sentences worth the model's reading, those of most shared words first."""
@@ -191,29 +196,18 @@ class CellReader:
                 if len(said) >= FEWEST_TERMS and said - asked:
                     shared = self._words.shared(asked, extra, heading, said)
                     listed.append(Candidate(passage, start, end, shared))
+        if max((candidate.shared for candidate in listed), default=0.0) < TELLING:
+            return listed[:READ_MORE]
         listed.sort(key=lambda candidate: -candidate.shared)
         return [candidate for candidate in listed[:READ] if candidate.shared >= listed[0].shared - NEAR]
 
-    def _gain(self, column: MatrixQuestion, candidate: Candidate) -> float:
-        """How much likelier (nats a token) the sentence makes the question than ordinary sentences do."""
-        passage = candidate.passage
-        text = passage.text[candidate.start : candidate.end]
-        likelihood = self._likelihood(passage.heading or passage.document, text, column.question)
-        return likelihood - self._usual_likelihood(column)
+    def _likelihood_alone(self, column: MatrixQuestion) -> float:
+        """How likely the model finds the question by itself; read once for all documents."""
+        from engine.evidence import question_alone
 
-    def _usual_likelihood(self, column: MatrixQuestion) -> float:
-        if column.id not in self._usual:
-            values = [self._likelihood("", text, column.question) for text in self._words.ordinary]
-            self._usual[column.id] = sum(values) / max(1, len(values))
-        return self._usual[column.id]
-
-    def _likelihood(self, title: str, text: str, question: str) -> float:
-        from engine.evidence import question_likelihood
-
-        value = question_likelihood(self._services.engine, title, text, question)
-        run = self._services.engine.last_run
-        self.tokens_read += run.tokens if run else 0
-        return value
+        if column.id not in self._alone:
+            self._alone[column.id] = question_alone(self._services.engine, column.question)
+        return self._alone[column.id]
 
 
 def _cell(s: Session, choice: Choice | None) -> CellData:
@@ -223,12 +217,12 @@ def _cell(s: Session, choice: Choice | None) -> CellData:
     if choice is None or choice.probability < FOUND_NEEDED:
         return CellData("not_found", confidence=None if choice is None else round(1 - choice.probability, 3))
     passage, candidate = choice.candidate.passage, choice.candidate
-    quote = passage.text[candidate.start : candidate.end]
+    quote = candidate.text
     start, end = passage.start + candidate.start, passage.start + candidate.end
     verified = bool(quote) and documents.document_text(s, passage.document_id, start, end) == quote
     return CellData(
         "supported" if verified and choice.probability >= SURE else "partly_supported",
-        shortened(quote),
+        shortened(choice.answer or quote),
         round(choice.probability, 3),
         documents.page_at(s, passage.document_id, start).number,
         start,

@@ -53,6 +53,14 @@ def request(s: Session, matrix: Matrix) -> Job:
     return jobs.enqueue(s, KIND, matrix.archive_id, {"matrix_id": matrix.id}, PRIORITY, once=True)
 
 
+def request_pending(s: Session, archive_id: int) -> None:
+    """Have every matrix of an archive filled that has pending cells."""
+    for matrix in matrices.list_matrices(s, archive_id):
+        done, total = matrices.count_cells(s, matrix.id)
+        if done < total:
+            request(s, matrix)
+
+
 def fill(services: Services, matrix_id: int) -> Job:
     """Bring the matrix in step with the archive and answer what is pending or failed."""
     with services.database.session() as s:

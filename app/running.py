@@ -19,9 +19,10 @@ from app.fallback import device_failure
 from app.filling import run_matrix
 from app.ingesting import run_ingest
 from app.installing import run_model
-from app.keeping import run_backup, run_duplicates, run_restore
+from app.keeping import run_backup, run_duplicates
 from app.live import Live
 from app.reading import run_read
+from app.restoring import run_restore
 from app.services import Services
 from app.spiking import run_spikes
 from app.task import Task

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from bootstrap.console import StartError, say
 from bootstrap.page import (
@@ -25,6 +24,7 @@ from bootstrap.page import (
     running_address,
     running_file,
 )
+from bootstrap.window import open_window, window_command
 
 PAGE_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
@@ -113,11 +113,17 @@ def run(
     environment: Mapping[str, str],
     port: int | None = None,
     browser: bool = True,
+    window: bool = False,
 ) -> int:
-    """Run worker and page until Ctrl-C (exit code 0) or until one of them cannot go on (StartError)."""
+    """Run worker and page until Ctrl-C or until the `window` is closed (exit code 0), or until one of them
+    cannot go on (StartError).
+    """
+    opening = window_command(home) if window else []
     if (address := running_address(home)) is not None:
         print(f"Engram is already running at {address}", flush=True)
-        open_browser(address, browser)
+        open_browser(address, browser and not window)
+        if window:
+            open_window(opening, address)
         return 0
     port = choose_port(port)
     program = [str(python), "-m", "app"]
@@ -128,6 +134,7 @@ def run(
     def record() -> None:
         record_running(home, port, {"worker": worker.pid, "page": page.pid})
 
+    shown: subprocess.Popen[bytes] | None = None
     with _stop_signals():
         try:
             page.start()
@@ -135,13 +142,18 @@ def run(
             worker.start()
             record()
             print(f"Engram is at {address_of(port)}   (Ctrl-C stops it)", flush=True)
-            open_browser(address_of(port), browser)
-            supervise(worker, page, record)
+            open_browser(address_of(port), browser and not window)
+            shown = open_window(opening, address_of(port)) if window else None
+            supervise(worker, page, record, lambda: shown is not None and shown.poll() is not None)
+            say("The window was closed. Everything read and answered so far is kept.")
+            return 0
         except KeyboardInterrupt:
             say("\nStopping. Everything read and answered so far is kept.")
             return 0
         finally:
             running_file(home).unlink(missing_ok=True)
+            if shown is not None:
+                shown.terminate()
             stop_all(page, worker)
 
 
@@ -156,10 +168,18 @@ def wait_for_page(page: Child, port: int, timeout_s: float = PAGE_TIMEOUT_S) -> 
         time.sleep(0.05)
 
 
-def supervise(worker: Child, page: Child, restarted: Callable[[], None], pause_s: float = 0.5) -> NoReturn:
-    """Start the worker again whenever it ends; StartError once the page ends or restarts stop helping."""
+def supervise(
+    worker: Child,
+    page: Child,
+    restarted: Callable[[], None],
+    closed: Callable[[], bool] = lambda: False,
+    pause_s: float = 0.5,
+) -> None:
+    """Start the worker again whenever it ends, until the window is `closed`; StartError once the page ends
+    or restarts stop helping.
+    """
     quick_ends = 0
-    while True:
+    while not closed():
         time.sleep(pause_s)
         if page.exit_code() is not None:
             raise _ended(page, f"The page ended ({page.how_it_ended()})")

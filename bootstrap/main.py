@@ -13,6 +13,7 @@ from bootstrap.environment import Environment, ensure_environment
 from bootstrap.launch import run
 from bootstrap.model import ensure_model
 from bootstrap.processes import child_environment, replace
+from bootstrap.window import install_entry, window_command
 
 ROOT = Path(__file__).resolve().parent.parent
 # The commands that compute with the model; the others start without it.
@@ -22,6 +23,8 @@ HELP = """\
 Engram reads a whole archive of documents and answers with quotes you can check.
 
 python3 start.py                  set up what is missing, then open Engram in the browser (Ctrl-C stops it)
+python3 start.py --window         the same in a window of its own; closing it stops everything
+python3 start.py desktop          put Engram into the desktop's menu (Linux)
 python3 start.py setup            set up the environment (.venv) and the default model, nothing more
 python3 start.py setup --ocr      the same with text recognition for scanned pages (about 120 MB more)
 python3 start.py test [...]       set up the test packages and run the tests; [...] goes to pytest
@@ -44,7 +47,7 @@ Python 3.11 to 3.13. Exit code: 2 for a mistake in the command, 1 for a failure,
 """
 
 VALUES = ("--home", "--database", "--device", "--model", "--port")
-FLAGS = ("--no-browser", "--json")
+FLAGS = ("--no-browser", "--window", "--json")
 
 
 class UsageError(StartError):
@@ -122,10 +125,15 @@ def perform(request: Request) -> int:
     if request.command == "help":
         print(HELP.format(home=home))
         return 0
+    if request.command == "desktop":
+        say(f"Engram is in the desktop's menu now: {install_entry(ROOT)}")
+        return 0
     env = Environment(ROOT)
     environment = child_environment(ROOT, home) | settings(request.options)
     port = _port(request.options.get("--port"))
     ocr = request.command == "setup" and "--ocr" in request.rest
+    if request.command == "" and "--window" in request.options:
+        window_command(home)  # no window to be had is told before anything is set up
     ensure_environment(env, testing=request.command == "test", ocr=ocr)
     if request.command == "test":
         return replace([env.python, "-m", "pytest", *request.rest], environment, ROOT)
@@ -135,7 +143,8 @@ def perform(request: Request) -> int:
         say(f"Engram is set up. Its data: {home}\nStart it with: python3 start.py")
         return 0
     if request.command == "":
-        return run(env.python, ROOT, home, environment, port, "--no-browser" not in request.options)
+        browser, window = "--no-browser" not in request.options, "--window" in request.options
+        return run(env.python, ROOT, home, environment, port, browser, window)
     flags = ["--json"] if "--json" in request.options else []
     return replace([env.python, "-m", "app", *flags, request.command, *request.rest], environment)
 

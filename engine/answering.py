@@ -40,6 +40,7 @@ __all__ = [
     "Weighed",
     "answer",
     "rank_evidence",
+    "worded",
 ]
 
 
@@ -85,15 +86,12 @@ def answer(
     evidence: Sequence[Weighed],
     max_new_tokens: int = 64,
 ) -> Iterator[AnswerEvent]:
-    """Answer `question` from `evidence` (best first) on top of the archive `state`, which is left untouched.
-
-    The model drafts: from the best passage if it was trained to answer from passages, else from all of them.
-    Its wording stands only if every sentence of it is carried by a sentence of the evidence; otherwise the
-    sentence that fits the question best is the answer, word for word. Close the generator to stop.
+    """Answer `question` from `evidence` (best first) on top of the archive `state`, which is left untouched,
+    if the evidence answers it at all. Close the generator to stop.
     """
     items = [item.evidence for item in evidence]
     index = SentenceIndex(items)
-    shortlist = index.best_for_question(question, SENTENCES)
+    shortlist = index.best_for_question(question, 1)
     if not shortlist:
         yield AnswerEvent(NOT_FOUND, True, AnswerResult(NOT_FOUND, "not_found", 1.0, (), AnswerStats()))
         return
@@ -103,6 +101,25 @@ def answer(
         result = AnswerResult(NOT_FOUND, "not_found", round(1 - probability, 3), (), AnswerStats())
         yield AnswerEvent(NOT_FOUND, True, result)
         return
+    yield from worded(engine, state, question, items, probability, max_new_tokens)
+
+
+def worded(
+    engine: Engine,
+    state: ContextState | None,
+    question: str,
+    items: Sequence[Evidence],
+    probability: float,
+    max_new_tokens: int = 64,
+) -> Iterator[AnswerEvent]:
+    """The answer that evidence (best first; some of it with a sentence) gives with this `probability`.
+
+    The model drafts: from the best passage if it was trained to answer from passages, else from all of them.
+    Its wording stands only if every sentence of it is carried by a sentence of the evidence; otherwise the
+    sentence that fits the question best is the answer, word for word.
+    """
+    index = SentenceIndex(items)
+    shortlist = index.best_for_question(question, SENTENCES)
     draft = Draft(engine, state, question, items, max_new_tokens)
     for text in draft.stream():
         yield AnswerEvent(text, False)
@@ -123,6 +140,8 @@ def _most_likely(
         text = item.text[sentence.start : sentence.end]
         return relevance + PER_NAT * question_likelihood(engine, item.title(), text, question)
 
+    if len(shortlist) == 1:
+        return shortlist[0][0]
     return max(shortlist, key=lambda pair: score(*pair))[0]
 
 

@@ -39,12 +39,13 @@ class Weighed:
     """A passage after one reading with the question.
 
     `gain`: what it adds to the question's mean log likelihood (nats a token); `odds`: log odds that it
-    answers the question, 0 from models that were not trained to tell.
+    answers the question, 0 from models that were not trained to tell; `tokens`: what the reading took.
     """
 
     evidence: Evidence
     gain: float
     odds: float = 0.0
+    tokens: int = 0
 
     @property
     def score(self) -> float:
@@ -60,21 +61,32 @@ def tokenizer_of(engine: Engine) -> Tokenizer:
 
 
 def rank_evidence(
-    engine: Engine, question: str, candidates: Sequence[Evidence], top: int = 4
+    engine: Engine,
+    question: str,
+    candidates: Sequence[Evidence],
+    top: int = 4,
+    alone: float | None = None,
 ) -> list[Weighed]:
-    """The `top` candidates, best first.
+    """The `top` candidates, best first; `alone` is what `question_alone` gave for the question, if known.
 
     Query likelihood as in Sachan et al. 2022 (arXiv 2204.07496), less the question's likelihood without a
     passage, so scores of different questions compare; joined with the odds of an answer.
     """
     if not candidates:
         return []
-    alone, _ = _read(engine, [], question)
+    if alone is None:
+        alone = question_alone(engine, question)
     weighed = []
     for item in candidates:
         likelihood, odds = _read(engine, [(item.title(), item.text)], question)
-        weighed.append(Weighed(item, likelihood - alone, odds))
+        run = engine.last_run
+        weighed.append(Weighed(item, likelihood - alone, odds, run.tokens if run else 0))
     return sorted(weighed, key=lambda w: -w.score)[:top]
+
+
+def question_alone(engine: Engine, question: str) -> float:
+    """Mean log likelihood (nats a token) of `question` without a passage."""
+    return _read(engine, [], question)[0]
 
 
 def question_likelihood(engine: Engine, title: str, text: str, question: str) -> float:

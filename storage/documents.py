@@ -22,6 +22,7 @@ from storage.texts import (
     clean_text,
     document_text,
     find_in_document,
+    insert_pages,
     list_pages,
     page_at,
     page_numbered,
@@ -143,7 +144,7 @@ def store_parsed(
     """
     document = _locked(s, document_id)
     _clear_parsed(s, document)
-    text = _insert_pages(s, document_id, parsed)
+    text = insert_pages(s, document_id, parsed)
     sure = {page.number: page.confidence for page in parsed.pages if page.confidence is not None}
     recognised.note(s, document_id, sure)
     document.media_type = parsed.media_type
@@ -211,19 +212,6 @@ def _locked(s: Session, document_id: int) -> Document:
     lock_archive(s, get_document(s, document_id).archive_id)
     document = s.get(Document, document_id, populate_existing=True)
     return document or get_document(s, document_id)
-
-
-def _insert_pages(s: Session, document_id: int, parsed: ParsedDocument) -> str:
-    rows, start = [], 0
-    for page in parsed.pages:
-        text = clean_text(page.text)
-        end = start + len(text)
-        row = {"document_id": document_id, "number": page.number, "start": start, "end": end, "text": text}
-        rows.append({**row, "needs_ocr": page.needs_ocr})
-        start = end
-    if rows:
-        s.execute(Page.__table__.insert(), rows)  # type: ignore[attr-defined]
-    return "".join(str(row["text"]) for row in rows)
 
 
 def _clear_parsed(s: Session, document: Document) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from storage import recognised
 from storage.archives import get_archive
 from storage.columns import utc_now
 from storage.errors import InvalidInputError, NotFoundError
@@ -103,7 +104,8 @@ def load_table(s: Session, matrix_id: int) -> MatrixTable:
         MatrixDocument(row.id, row.name, row.status, row.error, row.position is not None) for row in rows
     )
     cells = _cells(s, _of(matrix))
-    return MatrixTable(found, {(cell.document_id, cell.question_id): cell for cell in cells})
+    by_place = {(cell.document_id, cell.question_id): cell for cell in cells}
+    return MatrixTable(found, by_place, recognised.of_documents(s))
 
 
 def pending_cells(s: Session, matrix_id: int) -> list[CellRecord]:

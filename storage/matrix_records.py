@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -74,10 +75,17 @@ class MatrixDocument:
 
 @dataclass(frozen=True, slots=True)
 class MatrixTable:
-    """A whole matrix: its documents in order, and its cells by (document id, question id)."""
+    """A whole matrix: its documents in order, and its cells by (document id, question id); `recognised` holds
+    the confidence of recognised pages (OCR) by document id and page.
+    """
 
     documents: tuple[MatrixDocument, ...]
     cells: dict[tuple[int, int], CellRecord]
+    recognised: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+
+    def confidence(self, cell: CellRecord) -> float | None:
+        """How sure the recognition was of the page that the cell quotes; None where the file holds text."""
+        return self.recognised.get(cell.document_id, {}).get(cell.page or 0) if cell.quote else None
 
     def counts(self) -> dict[str, int]:
         """How many cells have each status; corrected ones count as "corrected"."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,6 +11,9 @@ from sqlalchemy.orm import Session
 from storage.errors import NotFoundError
 from storage.models import Document, Page
 from storage.records import TextHit
+
+if TYPE_CHECKING:
+    from storage.ingest.parsed import ParsedDocument
 
 _AROUND = 40  # characters shown each side of a hit
 
@@ -105,3 +109,17 @@ def _require(s: Session, document_id: int) -> Document:
             "unknown_document", f"There is no document {document_id}.", "It may have been removed."
         )
     return document
+
+
+def insert_pages(s: Session, document_id: int, parsed: ParsedDocument) -> str:
+    """Store a document's pages; its whole text as stored."""
+    rows, start = [], 0
+    for page in parsed.pages:
+        text = clean_text(page.text)
+        end = start + len(text)
+        row = {"document_id": document_id, "number": page.number, "start": start, "end": end, "text": text}
+        rows.append({**row, "needs_ocr": page.needs_ocr})
+        start = end
+    if rows:
+        s.execute(Page.__table__.insert(), rows)  # type: ignore[attr-defined]
+    return "".join(str(row["text"]) for row in rows)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import os
 import tempfile
 import time
-import zipfile
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from app_home import by_name, copy_read, prose
+from backup_files import Change, do, edited, rehashed, tampered, work
 from reading_home import newest_state, read_at_once, same, whole_context
 
 from app import library
 from app.keeping import disk_use
 from app.services import Services
 from app.tidying import tidy
-from app.worker import Worker
-from storage import Archive, Job, archives, documents, findings, jobs, tags, trash
+from storage import Archive, archives, documents, findings, jobs, tags, trash
 from storage.backup import BackupReader
 from storage.errors import DiskFullError, InvalidInputError
 from storage.records import CitationData
@@ -49,18 +45,6 @@ def archive(services: Services) -> Archive:
 def order(services: Services, archive: Archive) -> list[str]:
     with services.database.session() as s:
         return [row.name for row in documents.reading_order(s, archive.id)]
-
-
-def work(services: Services) -> None:
-    Worker(services).run_until_idle()
-
-
-def do(services: Services, kind: str, archive_id: int | None = None, **payload: Any) -> Job:
-    with services.database.session() as s:
-        job = jobs.enqueue(s, kind, archive_id, payload)
-    work(services)
-    with services.database.session() as s:
-        return jobs.get_job(s, job.id)
 
 
 def read_right(services: Services, archive: Archive) -> bool:
@@ -207,32 +191,6 @@ def test_a_backup_restores_everything_without_reading_again(
     assert again.result["archive"] == "Papers (2)"
 
 
-Change = Callable[[dict[str, bytes]], None]
-
-
-def tampered(source: Path, target: Path, change: Change) -> Path:
-    with zipfile.ZipFile(source) as file:
-        members = {name: file.read(name) for name in file.namelist()}
-    change(members)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, raw in members.items():
-            file.writestr(name, raw)
-    return target
-
-
-def rehashed(members: dict[str, bytes], name: str, raw: bytes) -> None:
-    """Put `raw` in as a forger would: with the right size and hash in the manifest."""
-    manifest = json.loads(members["manifest.json"])
-    manifest["members"][name] = {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-    members[name], members["manifest.json"] = raw, json.dumps(manifest).encode()
-
-
-def edited(members: dict[str, bytes], edit: Callable[[Any], Any]) -> None:
-    manifest = json.loads(members["manifest.json"])
-    edit(manifest)
-    members["manifest.json"] = json.dumps(manifest).encode()
-
-
 def first_original(members: dict[str, bytes]) -> str:
     return next(name for name in members if name.startswith("originals/"))
 
@@ -243,7 +201,7 @@ def first_original(members: dict[str, bytes]) -> str:
         (lambda m: m.pop("manifest.json"), "no manifest"),
         (lambda m: m.update({"manifest.json": b"[]"}), "not an object"),
         (lambda m: edited(m, lambda x: x.update(format="other")), "something else"),
-        (lambda m: edited(m, lambda x: x.update(version=99)), "newer Engram"),
+        (lambda m: edited(m, lambda x: x.update(version=99)), "Another version"),
         (lambda m: m.update({"../../evil": b"x"}), "not those of the manifest"),
         (lambda m: rehashed(m, "../../evil", b"x"), "not what the manifest says"),
         (lambda m: rehashed(m, "states/1.state", bytes(30_000_000)), "ZIP bombs"),

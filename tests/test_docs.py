@@ -20,7 +20,8 @@ SHOWN = re.compile(r"python3? (?P<door>start\.py|-m app)(?P<words>[^\n`]*)")
 LINK = re.compile(
     r"\]\((?!https?:|mailto:|#)(?P<target>[^)#\s]+)|<img[^>]* src=\"(?!https?:)(?P<image>[^\"]+)\""
 )
-OF_START = ("", "setup", "test", "help")
+OF_START = ("", "setup", "test", "help", "desktop")
+NAMED = re.compile(r"`(?P<file>(?:e2e/)?test_\w+\.py)::(?P<test>test_\w+)`")
 
 
 def readme() -> str:
@@ -71,6 +72,18 @@ def test_every_command_of_start_help_exists(word: str) -> None:
 def test_every_file_that_the_readme_points_to_exists() -> None:
     targets = [match["target"] or match["image"] for match in LINK.finditer(readme())]
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_test_that_the_table_of_features_names_exists() -> None:
+    rows = [line for line in (ROOT / "tests" / "README.md").read_text("utf-8").splitlines() if "::" in line]
+    assert len(rows) > 20
+    for row in rows:
+        named = list(NAMED.finditer(row))
+        assert named, row
+        for match in named:
+            source = ROOT / "tests" / match["file"]
+            assert source.is_file(), match[0]
+            assert re.search(rf"^def {match['test']}\(", source.read_text("utf-8"), re.M), match[0]
 
 
 def test_the_readme_names_the_pythons_that_start_accepts() -> None:

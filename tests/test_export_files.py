@@ -25,7 +25,8 @@ def test_json_says_its_schema_and_keeps_the_keys_of_ask(tmp_path: Path) -> None:
     item = content["findings"][0]
     assert {"question", "answer", "status", "confidence", "citations", "context", "run"} <= set(item)
     assert set(item["citations"][0]) == {
-        "number", "document", "page", "start", "end", "quote", "verified", "score"
+        "number", "document", "page", "start", "end", "quote", "verified", "score", "recognised",
+        "recognised_confidence",
     }  # fmt: skip
 
 

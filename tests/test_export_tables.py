@@ -50,7 +50,7 @@ def test_sheets_hold_findings_quotes_sources_coverage_provenance(tmp_path: Path)
     assert book.sheetnames == ["Findings", "Quotes", "Sources", "Coverage", "Provenance"]
     assert book["Findings"]["H2"].hyperlink.location == "'Quotes'!A2"
     assert book["Quotes"]["F2"].value == "The notice period is six months."
-    assert book["Quotes"]["H2"].hyperlink.location == "'Findings'!A2"
+    assert book["Quotes"]["J2"].hyperlink.location == "'Findings'!A2"
     assert [cell.value for cell in book["Sources"]["A"]] == ["Document", "annex.docx", "legal/lease.pdf"]
     about = {row[1].value: row[2].value for row in book["Provenance"].iter_rows(min_row=2)}
     assert about["Report"] == "Notice"

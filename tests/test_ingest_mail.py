@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import mailbox
-from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from app_home import by_name, make_services
+from parsing_home import parse, parser
 from pdf_files import make_pdf
 
 from app import library
 from app.worker import Worker
-from storage.ingest import ParsedDocument, ParseFailure, Parser
+from storage.ingest import ParseFailure
 
-
-@pytest.fixture(scope="module")
-def parser() -> Iterator[Parser]:
-    with Parser() as shared:
-        yield shared
-
-
-@pytest.fixture
-def parse(parser: Parser, tmp_path: Path):
-    def parse_bytes(data: bytes, name: str) -> ParsedDocument:
-        path = tmp_path / "input"
-        path.write_bytes(data)
-        return parser.parse(path, name)
-
-    return parse_bytes
+__all__ = ["parse", "parser"]  # fixtures
 
 
 def message(subject: str = "Keys to the flat", text: str = "The keys are with the porter.") -> EmailMessage:

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from datetime import date, datetime
-from pathlib import Path
 
 import openpyxl
 import pptx
 import pytest
+from parsing_home import parse, parser
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
-from storage.ingest import ParsedDocument, ParseFailure, Parser
+from storage.ingest import ParseFailure
 
-
-@pytest.fixture(scope="module")
-def parser() -> Iterator[Parser]:
-    with Parser() as shared:
-        yield shared
-
-
-@pytest.fixture
-def parse(parser: Parser, tmp_path: Path):
-    def parse_bytes(data: bytes, name: str) -> ParsedDocument:
-        path = tmp_path / "input"
-        path.write_bytes(data)
-        return parser.parse(path, name)
-
-    return parse_bytes
+__all__ = ["parse", "parser"]  # fixtures
 
 
 def workbook(*sheets: tuple[str, list[list[object]]]) -> openpyxl.Workbook:

@@ -30,6 +30,7 @@ class Calls:
         self.command: list[str] = []
         self.environment: dict[str, str] = {}
         self.run_options: tuple[int | None, bool] | None = None
+        self.window: bool | None = None
 
 
 @pytest.fixture
@@ -48,9 +49,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         return 7
 
     def run(
-        python: Path, root: Path, home: Path, environment: dict[str, str], port: int | None, browser: bool
+        python: Path,
+        root: Path,
+        home: Path,
+        environment: dict[str, str],
+        port: int | None,
+        browser: bool,
+        window: bool,
     ) -> int:
         seen.run_options = (port, browser)
+        seen.window = window
         seen.environment = environment
         return 0
 

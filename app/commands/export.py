@@ -10,7 +10,7 @@ from app.commands.output import print_json
 from app.errors import UserError
 from app.services import Services
 from storage import findings
-from storage.export import export_findings
+from storage.export import export_findings, load_records
 
 ALL = 1_000_000
 
@@ -25,7 +25,9 @@ def run(services: Services, chosen: Namespace) -> int:
     if missing:
         raise UserError("unknown_finding", f"There is no finding {min(missing)} in {archive.name!r}.")
     kept = [finding for finding in found if not wanted or finding.id in wanted]
-    path = export_findings(kept, Path(chosen.out).expanduser(), archive=archive.name)
+    with services.database.session() as s:
+        records = load_records(s, kept, archive.name)
+    path = export_findings(records, Path(chosen.out).expanduser())
     if services.options.json:
         print_json({"file": str(path), "findings": len(kept)})
     else:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.view.frame import services
 from app.view.words import count
 from storage import Finding
-from storage.export import export_findings
+from storage.export import export_findings, load_records
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 FORMATS = {
@@ -39,9 +40,11 @@ class Words:
 def export_bytes(findings: Sequence[Finding], suffix: str, words: Words | str) -> bytes:
     """The findings in one format, with citations, coverage and provenance."""
     about = Words(words) if isinstance(words, str) else words
+    with services().database.session() as s:
+        records = load_records(s, findings, about.archive)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"findings.{suffix}"
-        export_findings(findings, path, None, about.archive, about.title, about.introduction)
+        export_findings(records, path, None, about.archive, about.title, about.introduction)
         return path.read_bytes()
 
 

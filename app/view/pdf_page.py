@@ -33,9 +33,15 @@ def quote_boxes(page: pdfium.PdfPage, quote: str, occurrence: int) -> list[Box]:
     text = "".join(chr(code) if 0 < code < 0x110000 else " " for code in codes)
     span = find(text, quote, occurrence)
     if span is None:
-        return []
+        return _row_boxes(page, quote) if ": " in quote else []
     rectangles = text_page.count_rects(span[0], span[1] - span[0])
     return join_lines([text_page.get_rect(index) for index in range(rectangles)])
+
+
+def _row_boxes(page: pdfium.PdfPage, quote: str) -> list[Box]:
+    from app.view.table_boxes import row_boxes  # loads the reader of PDFs, which most pages do without
+
+    return [(box.left, box.bottom, box.right, box.top) for box in row_boxes(page, quote)]
 
 
 def join_lines(boxes: list[Box]) -> list[Box]:

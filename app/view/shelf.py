@@ -63,13 +63,13 @@ def load_shelf(archive_id: int) -> Shelf:
     with services().database.session() as s:
         rows = documents.list_documents(s, archive_id)
         covered = documents.coverage(s, archive_id)
-        model = _model_in_use(s)
+        model = model_in_use(s)
     read = languages_of(model, services().home.models / model)
     spoken = statement((row.language for row in rows if row.tokens), read)
     return Shelf(rows, work, _sentence(covered, work.active), spoken, covered.tokens_read)
 
 
-def _model_in_use(s: Session) -> str:
+def model_in_use(s: Session) -> str:
     """The living worker's model, else the one that is chosen."""
     named = [str(worker.info.get("model") or "") for worker in jobs.list_workers(s) if worker.alive]
     return next(filter(None, named), services().model_name)

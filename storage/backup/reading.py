@@ -23,7 +23,7 @@ MOST_RATIO = 1_000
 SMALL = 10_000_000
 SPARE = 100_000_000
 _MEMBER = re.compile(
-    r"originals/[0-9a-f]{64}|documents/[0-9]{1,7}\.json|states/[0-9]{1,4}\.state|findings\.json"
+    r"originals/[0-9a-f]{64}|documents/[0-9]{1,7}\.json|states/[0-9]{1,4}\.state|tables/[a-z_]{1,40}\.json"
 )
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, UnicodeError)
 
@@ -96,8 +96,8 @@ class BackupReader:
         if found.get("format") != FORMAT:
             raise bad_backup("its manifest is of something else")
         if found.get("version") != VERSION:
-            hint = "Update Engram, then restore it."
-            raise InvalidInputError("newer_backup", "A newer Engram wrote this backup.", hint)
+            hint = "Restore it with the Engram that wrote it; if that was a newer one, update this one."
+            raise InvalidInputError("other_backup", "Another version of Engram wrote this backup.", hint)
         typed(found.get("archive"), {"name": str, "description": str, "tags": list})
         listed(found, "documents")
         listed(found, "states")

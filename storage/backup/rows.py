@@ -1,4 +1,4 @@
-"""Documents and findings as JSON and back."""
+"""Documents as JSON and back, and the checks of what a backup says."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from storage.errors import InvalidInputError
-from storage.models import Citation, Document, Finding
+from storage.models import Document
 from storage.passages import CODE_BYTES, list_passages
+from storage.recognised import confidences
 from storage.records import PassageSpan
 from storage.texts import list_pages
 
@@ -20,8 +21,6 @@ DOCUMENT_FIELDS = {
     "name": str, "sha256": str, "media_type": str, "bytes": int, "status": str, "error": str, "hint": str,
     "title": str, "language": str, "tokens": int,
 }  # fmt: skip
-FINDING_FIELDS = {"question": str, "answer": str, "status": str, "context": dict, "run": dict, "error": str}
-CITATION_FIELDS = {"number": int, "document": str, "page": int, "start": int, "end": int, "quote": str}
 MOST_NUMBER = 1 << 53
 PASSAGE_FIELDS = ("ordinal", "start", "end", "token_start", "token_end")
 
@@ -29,13 +28,16 @@ PASSAGE_FIELDS = ("ordinal", "start", "end", "token_start", "token_end")
 def document_row(document: Document) -> dict[str, Any]:
     """A document without its text."""
     values = {name: getattr(document, name) for name in DOCUMENT_FIELDS}
-    return values | {"in_context": document.position is not None, "warnings": list(document.warnings)}
+    more = {"in_context": document.position is not None, "warnings": list(document.warnings)}
+    return values | more | {"created_at": document.created_at.isoformat()}
 
 
 def text_rows(s: Session, document_id: int) -> dict[str, Any]:
-    """A document's pages and passages, recall codes included."""
+    """A document's pages, with the confidence of those recognised, and passages with their recall codes."""
+    sure = confidences(s, document_id)
     pages = [
         {"number": page.number, "text": page.text, "needs_ocr": page.needs_ocr}
+        | {"confidence": sure.get(page.number)}
         for page in list_pages(s, document_id)
     ]
     passages = [
@@ -44,40 +46,6 @@ def text_rows(s: Session, document_id: int) -> dict[str, Any]:
         for row in list_passages(s, document_id)
     ]
     return {"pages": pages, "passages": passages}
-
-
-def finding_row(finding: Finding, places: Mapping[int, int]) -> dict[str, Any]:
-    """A finding with its citations; `places` tells a document's number in the backup by its id."""
-    values = {name: getattr(finding, name) for name in FINDING_FIELDS}
-    citations = [
-        {name: getattr(citation, name) for name in CITATION_FIELDS}
-        | {"verified": citation.verified, "score": citation.score}
-        | {"place": places.get(citation.document_id) if citation.document_id is not None else None}
-        for citation in finding.citations
-    ]
-    more = {"confidence": finding.confidence, "documents": list(finding.documents), "citations": citations}
-    return values | more | {"created_at": finding.created_at.isoformat()}
-
-
-def add_finding(s: Session, archive_id: int, row: Any, ids: list[int]) -> None:
-    """Store a finding of a backup; `ids` are the documents' new ids by their number in it."""
-    values = typed(row, FINDING_FIELDS)
-    citations = []
-    for given in listed(row, "citations"):
-        place = given.get("place")
-        known = isinstance(place, int) and 0 <= place < len(ids)
-        citation = Citation(**typed(given, CITATION_FIELDS), verified=given.get("verified") is True)
-        citation.document_id = ids[place] if known else None
-        citation.score = number(given.get("score"))
-        citations.append(citation)
-    if values["status"] not in ("supported", "partly_supported", "not_found", "failed", "cancelled"):
-        values["status"] = "cancelled"
-    documents = [str(name) for name in row.get("documents") or ()]
-    finding = Finding(archive_id=archive_id, job_id=None, documents=documents, citations=citations, **values)
-    finding.confidence, finding.created_at = number(row.get("confidence")), moment(row.get("created_at"))
-    finding.finished_at = finding.created_at
-    s.add(finding)
-    s.flush()
 
 
 def spans(rows: list[Any]) -> list[PassageSpan]:

@@ -1,4 +1,6 @@
-"""Writing a backup: originals, texts, passages with their codes, findings, the newest states; hashes last."""
+"""Writing a backup: originals, texts, passages with their codes, what people asked and entered, the newest
+states; hashes last.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from storage.archives import get_archive
-from storage.backup.rows import document_row, finding_row, text_rows
+from storage.backup.rows import document_row, text_rows
+from storage.backup.tables import Places, kept_tables, table_rows
 from storage.checkpoints import list_checkpoints
 from storage.columns import utc_now
 from storage.database import Database
 from storage.documents import list_documents
 from storage.errors import translated
 from storage.files import FileStore, sync_folder
-from storage.findings import list_findings
 from storage.home import Home
 from storage.models import Checkpoint, Document
+from storage.passages import passage_documents
 from storage.settings import get_setting
 from storage.tags import archive_tags, document_tags
 
-FORMAT, VERSION = "engram-backup", 1
+FORMAT, VERSION = "engram-backup", 2
 MANIFEST = "manifest.json"
 BLOCK = 1 << 20
 OnStep = Callable[[int, int, str], None]
@@ -68,11 +71,12 @@ class _Writer:
             of_documents = document_tags(s, self.archive_id)
             tokenizer = get_setting(s, f"tokenizer:{self.archive_id}")
         rows.sort(key=lambda row: (row.position is None, row.position or 0, row.id))
-        documents = []
+        documents: list[dict[str, Any]] = []
+        places = {"documents": {row.id: place for place, row in enumerate(rows)}}
         for place, row in enumerate(rows):
             self.on_step(place, len(rows), row.name)
             documents.append(self._document(place, row) | {"tags": of_documents.get(row.id, [])})
-        self._findings({row.id: place for place, row in enumerate(rows)})
+        self._tables(places)
         manifest = {
             "format": FORMAT,
             "version": VERSION,
@@ -94,11 +98,14 @@ class _Writer:
             self._copy(f"originals/{row.sha256}", original)
         return document_row(row)
 
-    def _findings(self, places: dict[int, int]) -> None:
+    def _tables(self, places: Places) -> None:
         with self.database.session() as s:
-            found = list_findings(s, self.archive_id, limit=1_000_000)
-            kept = [finding_row(item, places) for item in reversed(found) if item.status != "running"]
-        self._json("findings.json", {"findings": kept})
+            found, owners = (column.tolist() for column in passage_documents(s, self.archive_id))
+            in_order = sorted(zip(owners, found, strict=True), key=lambda pair: places["documents"][pair[0]])
+            places["passages"] = {passage_id: place for place, (_, passage_id) in enumerate(in_order)}
+            for table in kept_tables():
+                found_rows = table_rows(s, table, self.archive_id, places)
+                self._json(f"tables/{table.name}.json", {"rows": found_rows})
 
     def _states(self, ladder: list[Checkpoint]) -> Iterator[dict[str, Any]]:
         """The newest state of each model: what spares reading the archive again."""

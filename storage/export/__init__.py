@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
+from storage import recognised
 from storage.export import html_file, json_file, markdown, table_file
 from storage.export.json_file import SCHEMA, load_findings
 from storage.export.record import CitationRecord, FindingRecord, Report, in_order, to_record
@@ -19,6 +22,7 @@ __all__ = [
     "Report",
     "export_findings",
     "load_findings",
+    "load_records",
     "to_record",
 ]
 
@@ -56,6 +60,11 @@ FORMATS: dict[str, Callable[[Report, Path], None]] = {
     "csv": table_file.write_csv,
     "xlsx": table_file.write_xlsx,
 }
+
+
+def load_records(s: Session, findings: Iterable[Finding], archive: str = "") -> list[FindingRecord]:
+    """Stored findings as they are exported, quotes from recognised text marked."""
+    return [to_record(item, archive, recognised.of_citations(s, item.citations)) for item in findings]
 
 
 def export_findings(

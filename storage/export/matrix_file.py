@@ -18,10 +18,10 @@ from storage.matrix_tables import MatrixQuestion
 __all__ = ["FORMATS", "SCHEMA", "MatrixRecord", "export_matrix", "to_matrix_record"]
 
 SCHEMA = "engram.matrix/1"
-_PARTS = ("status", "page", "quote", "verified", "model's answer", "link")
+_PARTS = ("status", "page", "quote", "verified", "OCR confidence", "model's answer", "link")
 _QUOTES = (
     "Number", "Document", "Question", "Answer", "Status", "Model's answer", "Page", "Start", "End", "Quote",
-    "Verified", "Confidence", "Link",
+    "Verified", "Confidence", "Recognised (OCR)", "OCR confidence", "Link",
 )  # fmt: skip
 _COLOURS = {"corrected by hand": "FFF2C4", "partly supported": "FBEFDD", "failed": "F8E3E3"}
 
@@ -59,7 +59,7 @@ def write_xlsx(record: MatrixRecord, path: Path) -> None:
         if colour := _COLOURS.get(status_words(cell)):
             sheet.fill(place, colour)
     listed = [_quote_row(record, number, *item[2:]) for number, item in enumerate(quotes, 1)]
-    widths = (9, 34, 30, 44, 18, 30, 8, 10, 10, 70, 10, 12, 40)
+    widths = (9, 34, 30, 44, 18, 30, 8, 10, 10, 70, 10, 12, 12, 12, 40)
     book.add("Quotes", _QUOTES, listed, widths)
     questions = [(question.label, question.question) for question in record.questions]
     book.add("Questions", ("Label", "Question"), questions, (24, 80))
@@ -123,8 +123,8 @@ def _parts(record: MatrixRecord, cell: CellRecord | None) -> list[sheet.Value]:
         return ["", status_words(cell), *[None] * (len(_PARTS) - 1)]
     model = cell.answer if cell.corrected else ""
     return [
-        cell.shown, status_words(cell), cell.page, cell.quote or cell.error, _verified(cell), model,
-        record.link(cell),
+        cell.shown, status_words(cell), cell.page, cell.quote or cell.error, _verified(cell),
+        record.table.confidence(cell), model, record.link(cell),
     ]  # fmt: skip
 
 
@@ -139,7 +139,9 @@ def _quote_row(
         cell.answer if cell.corrected else "",
     ]
     place = [cell.page, cell.start, cell.end, cell.quote or cell.error]
-    return [number, *said, *place, _verified(cell), cell.confidence, record.link(cell)]
+    sure = record.table.confidence(cell)
+    scan = [("no" if sure is None else "yes") if cell.quote else "", sure]
+    return [number, *said, *place, _verified(cell), cell.confidence, *scan, record.link(cell)]
 
 
 def _verified(cell: CellRecord) -> str:
@@ -159,5 +161,8 @@ def _json_cells(record: MatrixRecord, document: MatrixDocument) -> list[dict[str
         if cell is not None:
             kept = asdict(cell)
             kept.pop("document_id")
-            found.append({"question": question.label, **kept, "shown": cell.shown, "link": record.link(cell)})
+            sure = record.table.confidence(cell)
+            scan = {"recognised": sure is not None, "recognised_confidence": sure}
+            more = {"shown": cell.shown, "link": record.link(cell)}
+            found.append({"question": question.label, **kept, **scan, **more})
     return found

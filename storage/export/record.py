@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,9 @@ MARK = re.compile(r"\[(\d{1,3})\]")
 
 @dataclass(frozen=True, slots=True)
 class CitationRecord:
-    """A numbered quote; start and end are offsets in the document's text."""
+    """A numbered quote; start and end are offsets in the document's text. `recognised`: its page was an image
+    whose text was recognised (OCR), with this confidence.
+    """
 
     number: int
     document: str
@@ -25,6 +27,8 @@ class CitationRecord:
     quote: str
     verified: bool
     score: float | None = None
+    recognised: bool = False
+    recognised_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,18 @@ def in_order(items: Iterable[Finding | FindingRecord], archive: str = "") -> tup
     return tuple(to_record(item, archive) if isinstance(item, Finding) else item for item in items)
 
 
-def to_record(finding: Finding, archive: str = "") -> FindingRecord:
-    """The record of a stored finding."""
+def to_record(
+    finding: Finding, archive: str = "", recognised: Mapping[int, float] | None = None
+) -> FindingRecord:
+    """The record of a stored finding; `recognised` is what `storage.recognised.of_citations` gives for it."""
+    sure = recognised or {}
     citations = (
-        CitationRecord(c.number, c.document, c.page, c.start, c.end, c.quote, c.verified, c.score)
+        CitationRecord(
+            c.number, c.document, c.page, c.start, c.end, c.quote, c.verified, c.score, c.number in sure,
+            sure.get(c.number),
+        )
         for c in sorted(finding.citations, key=lambda c: c.number)
-    )
+    )  # fmt: skip
     return FindingRecord(
         question=finding.question,
         answer=finding.answer,

@@ -9,7 +9,10 @@ from storage.export import sheet, wording
 from storage.export.record import CitationRecord, FindingRecord, Report
 
 _FINDING = ("Finding", "Question", "Answer", "Status", "Confidence", "Tags", "Note")
-_CITATION = ("Citation", "Document", "Page", "Start", "End", "Quote", "Verified")
+_CITATION = (
+    "Citation", "Document", "Page", "Start", "End", "Quote", "Verified", "Recognised (OCR)",
+    "OCR confidence",
+)  # fmt: skip
 _ABOUT = (
     "Archive", "Asked", "Answered", "Model", "Model fingerprint", "Device", "Energy", "Coverage"
 )  # fmt: skip
@@ -41,7 +44,7 @@ def write_xlsx(report: Report, path: Path) -> None:
     table = book.add(_FINDINGS, head, rows, (9, 40, 60, 22, 12, 18, 30, 14))
     for number, row in first.items():
         sheet.link(table.cell(number + 1, len(head)), _QUOTES, row)
-    listed = book.add(_QUOTES, [*_CITATION, "Finding"], quotes, (9, 34, 8, 10, 10, 80, 10, 9))
+    listed = book.add(_QUOTES, [*_CITATION, "Finding"], quotes, (9, 34, 8, 10, 10, 80, 10, 12, 12, 9))
     for row, values in enumerate(quotes, 2):
         sheet.link(listed.cell(row, len(_CITATION) + 1), _FINDINGS, int(values[-1] or 0) + 1)
     sources = [(name, wording.page_list(pages)) for name, pages in wording.cited_documents(findings)]
@@ -67,7 +70,8 @@ def _citation(citation: CitationRecord | None) -> list[sheet.Value]:
         citation.start,
         citation.end,
     ]
-    return [*place, citation.quote.strip(), "yes" if citation.verified else "NO"]
+    said = [citation.quote.strip(), "yes" if citation.verified else "NO"]
+    return [*place, *said, "yes" if citation.recognised else "no", citation.recognised_confidence]
 
 
 def _marks(finding: FindingRecord) -> str:

@@ -51,8 +51,12 @@ def answer_pieces(text: str, numbers: Iterable[int]) -> list[tuple[str, int | No
 
 
 def quote_state(citation: CitationRecord) -> str:
-    """Whether the quote was found verbatim in the stored text."""
-    return "verified verbatim" if citation.verified else "NOT verified"
+    """Whether the quote was found verbatim in the stored text, and whether that text was recognised."""
+    state = "verified verbatim" if citation.verified else "NOT verified"
+    if not citation.recognised:
+        return state
+    sure = citation.recognised_confidence
+    return f"{state} in recognised text (OCR{'' if sure is None else f', confidence {sure:.0%}'})"
 
 
 def coverage_lines(finding: FindingRecord) -> list[str]:
