@@ -13,6 +13,8 @@ from backup_files import do, edited, rehashed, tampered
 from app import matrix
 from app.services import Services
 from app.worker import Worker
+from storage import FoundData, passages
+from storage import found as found_rows
 from storage import (
     Archive,
     CellData,
@@ -60,6 +62,9 @@ def archive(services: Services) -> Archive:
         )  # fmt: skip
         findings.annotate_finding(s, asked[1], "Look again.", ["open"])
         findings.delete_finding(s, asked[0])
+        findings.create_finding(s, kept.id, None, "and who?", parent_id=asked[1], details={"kind": "answer"})
+        first = passages.list_passages(s, other)[0]
+        found_rows.set_found(s, asked[2], [FoundData(first.id, 1, 1.0, None)])
         report = reports.create_report(s, kept.id, "Both", [asked[2], asked[0], asked[1]])
         reports.update_report(s, report.id, introduction="Two findings.")
         columns = [QuestionData("How long?", "Term", "years"), QuestionData("Who?", "Parties")]
