@@ -13,20 +13,21 @@ from backup_files import do, edited, rehashed, tampered
 from app import matrix
 from app.services import Services
 from app.worker import Worker
-from storage import FoundData, passages
-from storage import found as found_rows
 from storage import (
     Archive,
     CellData,
+    FoundData,
     QuestionData,
     archives,
     findings,
     jobs,
     matrices,
+    passages,
     recognised,
     reports,
     tags,
 )
+from storage import found as found_rows
 from storage.backup.tables import LEFT_OUT, kept_tables, table_rows
 from storage.models import Base
 from storage.passages import passage_documents
