@@ -130,10 +130,14 @@ def test_perplexity_of_a_text_is_the_engines(tmp_path):
 def test_the_stage_writes_one_line_a_run(tmp_path, capsys):
     data, model, out = _data(tmp_path / "data"), tiny_model_dir(tmp_path), tmp_path / "out.jsonl"
     arguments = ["evaluate", "--model", str(model), "--data", str(data), "--out", str(out), "--sets", "squad"]
-    for extra in ([], ["--dense"], ["--read", "40"]):
+    for extra in ([], ["--dense"], ["--read", "40"], ["--forced"], ["--spike-k", "2"]):
         assert main([*arguments, "--name", "tiny", "--questions", "2", "--places", "1024", *extra]) == 0
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    assert [line["spiking"] for line in lines] == [True, False, True]
+    assert [line["spiking"] for line in lines] == [True, False, True, True, True]
+    assert [line.get("spike_k") for line in lines][1:] == [None, 3.0, 3.0, 2.0]
+    assert lines[3]["answers"]["squad"]["answered_when_there"] == 1.0
+    assert lines[3]["answers"]["squad"]["refused_when_absent"] == 0.0
+    assert lines[4]["spikes"]["sparsity_3_bit"] > lines[0]["spikes"]["sparsity_3_bit"]
     assert lines[0]["answers"]["squad"]["there"] == 1
     assert "1024" in lines[0]["perplexity"]
     assert 0 < lines[0]["spikes"]["silent_share"] < lines[0]["spikes"]["sparsity_3_bit"] < 1

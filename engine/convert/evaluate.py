@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.answering import AnswerResult, answer, rank_evidence
+from engine.answering import AnswerResult, answer, rank_evidence, worded
 from engine.convert.data import EVAL_SETS, read_eval, read_lines
 from engine.convert.progress import Progress
 from engine.convert.scoring import contains, exact, f1
+from engine.convert.training import settings_of
 from engine.convert.trials import Trial, read_trials
 from engine.engine import Engine
 from engine.evidence import tokenizer_of
@@ -27,7 +28,8 @@ from engine.state import ContextState
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
     """What is asked: `questions` a set, each of `passages` passages; `read` tokens of the set are read in
-    before (0: nothing); perplexity over the last 1,024 tokens before each of `places`.
+    before (0: nothing); perplexity over the last 1,024 tokens before each of `places`. `forced`: no refusing,
+    so that the answers alone are judged.
     """
 
     sets: tuple[str, ...] = EVAL_SETS
@@ -35,13 +37,18 @@ class EvaluateSettings:
     passages: int = 3
     read: int = 0
     places: tuple[int, ...] = (2048, 8192)
+    forced: bool = False
     seed: int = 0
 
 
-def ask(engine: Engine, trial: Trial, state: ContextState | None) -> AnswerResult:
+def ask(engine: Engine, trial: Trial, state: ContextState | None, forced: bool = False) -> AnswerResult:
     """The product's answer to a trial."""
     ranked = rank_evidence(engine, trial.question, trial.evidence, len(trial.evidence))
-    for event in answer(engine, state, trial.question, ranked):
+    if forced:
+        events = worded(engine, state, trial.question, [item.evidence for item in ranked], probability=1.0)
+    else:
+        events = answer(engine, state, trial.question, ranked)
+    for event in events:
         if event.result is not None:
             return event.result
     raise RuntimeError("an answer ended without a result")
@@ -95,7 +102,7 @@ def answers(engine: Engine, data: Path, settings: EvaluateSettings) -> dict[str,
         state = read_in(engine, data, name, settings.read) if settings.read else None
         started, progress, results = time.perf_counter(), Progress(name, len(trials), "questions"), []
         for trial in trials:
-            results.append(ask(engine, trial, state))
+            results.append(ask(engine, trial, state, settings.forced))
             progress.add(1)
         progress.close()
         pace = (time.perf_counter() - started) / max(len(trials), 1)
@@ -156,23 +163,19 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
     stage.add_argument("--name", required=True, help="what the model is called in the result")
     stage.add_argument("--sets", nargs="*", default=list(defaults.sets), choices=EVAL_SETS)
     stage.add_argument("--places", nargs="*", type=int, default=list(defaults.places))
-    stage.add_argument("--dense", action="store_true", help="without spike coding")
+    stage.add_argument("--dense", dest="spiking", action="store_const", const=False, default="auto")
+    stage.add_argument("--spike-k", type=float, help="threshold factor in place of the model's own")
+    stage.add_argument("--forced", action="store_true", help="never refuse: judge the answers alone")
     for name in ("questions", "passages", "read", "seed"):
         stage.add_argument(f"--{name}", type=int, default=getattr(defaults, name))
     stage.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = EvaluateSettings(
-        tuple(options.sets),
-        options.questions,
-        options.passages,
-        options.read,
-        tuple(options.places),
-        options.seed,
-    )
-    engine = Engine.load(options.model, spiking=False if options.dense else "auto")
+    settings = settings_of(EvaluateSettings, options)
+    engine = Engine.load(options.model, spiking=options.spiking, spike_k=options.spike_k)
     result: dict[str, Any] = {"name": options.name, "spiking": engine.spiking, "settings": asdict(settings)}
+    result |= {"spike_k": engine.config.spike.k} if engine.spiking else {}
     result |= {"backend": engine.backend, "fingerprint": engine.fingerprint[:12]}
     result["answers"] = answers(engine, options.data, settings) if settings.sets else {}
     if settings.places:
