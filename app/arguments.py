@@ -104,12 +104,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _archives(parser: argparse.ArgumentParser) -> None:
+def _actions(parser: argparse.ArgumentParser) -> Callable[[str, str], _Parser]:
+    """Adds actions to a command by name and by what they do."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser)
 
     def add(name: str, text: str) -> _Parser:
         return actions.add_parser(name, help=text, description=text, parents=[_common()], allow_abbrev=False)
 
+    return add
+
+
+def _archives(parser: argparse.ArgumentParser) -> None:
+    add = _actions(parser)
     add("list", "List the archives (the default).")
     create = add("create", "Make an empty archive.")
     create.add_argument("archive", metavar="NAME")
@@ -159,11 +165,7 @@ def _keeping(add: Callable[[str, str], _Parser]) -> None:
 
 
 def _models(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser)
-
-    def add(name: str, text: str) -> _Parser:
-        return actions.add_parser(name, help=text, description=text, parents=[_common()], allow_abbrev=False)
-
+    add = _actions(parser)
     add("list", "List the models (the default).")
     new = add("add", "Add a model: a folder or GGUF file, or one of Hugging Face or ModelScope.")
     new.add_argument(
