@@ -174,6 +174,10 @@ def test_older_processors_get_the_same_products(level, tmp_path, monkeypatch):
             fused.norm_linear(layer, x, torch.ones(97), 1e-5),
             single.norm_linear(layer, x, torch.ones(97), 1e-5),
         )
+        spikes, codes = single.plain(x[:, :96]), layer.weight[:, :96].contiguous()
+        steps = torch.linspace(-1, 1, 130 * 3).view(130, 3)
+        expected = single.ops.group_linear(spikes, codes, steps)
+        _close(ops.group_linear(spikes, codes, steps), expected)
 
 
 def test_distances_are_the_same_with_the_library_and_without(monkeypatch):

@@ -1,5 +1,6 @@
 """Weights in INT8 by groups of input channels (W8ASpike) and their product with spike counts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,8 @@ BLOCK = 512 * 1024
 """Sums worked on together (outputs times tokens), as float32 they stay in the cache: half the time of all at
 once for 1,024 tokens, where the product takes half the time of the same in float32 (Zen 4).
 """
+
+GroupProduct = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +45,34 @@ def quantize_groups(weight: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Exce
     return held.to(torch.int8), used, Excess(row, column, values)
 
 
-def group_linear(spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | None = None) -> Tensor:
-    """`vth * sum over groups g of scale_g * (counts_g @ codes_g^T)`, float32 [T, N].
-
-    `codes` int8 [N, K], `scale` float32 [N, G]. The sums of a group are exact (int32), those over groups
-    float32.
+def group_product(low: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
+    """`sum over groups g of scale_g * (low_g @ codes_g^T)`, float32 [T, N]: `low` int8 [T, K], `codes` int8
+    [N, K], `scale` float32 [N, G]. The sums of a group are exact (int32), those over groups float32.
     """
     size = codes.shape[1] // scale.shape[1]
-    low = [part.contiguous() for part in spikes.low.split(size, dim=1)]
+    groups = [part.contiguous() for part in low.split(size, dim=1)]
     parts = []
-    rows = max(1, BLOCK // max(1, len(spikes.low)))
+    rows = max(1, BLOCK // max(1, len(low)))
     for start in range(0, len(codes), rows):
         block = slice(start, start + rows)
-        total = spikes.vth.new_zeros(len(spikes.low), len(codes[block]))
-        for group, counts in enumerate(low):
+        total = scale.new_zeros(len(low), len(codes[block]))
+        for group, counts in enumerate(groups):
             product = int_product(counts, codes[block, group * size : (group + 1) * size].t())
             total.addcmul_(product.float(), scale[block, group])
         parts.append(total)
-    out = torch.cat(parts, dim=1)
+    return torch.cat(parts, dim=1)
+
+
+def group_linear(
+    spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | None = None,
+    product: GroupProduct = group_product,
+) -> Tensor:  # fmt: skip
+    """`vth * sum over groups g of scale_g * (counts_g @ codes_g^T)`, float32 [T, N].
+
+    `codes` int8 [N, K], `scale` float32 [N, G]; `product` computes what the low digits of the counts give.
+    """
+    size = codes.shape[1] // scale.shape[1]
+    out = product(spikes.low, codes, scale)
     if spikes.bursts:
         channels = torch.unique(torch.cat([burst.channels for burst in spikes.bursts]))
         rest = (spikes.counts()[:, channels] - spikes.low[:, channels].int()).float()

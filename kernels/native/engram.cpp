@@ -3,9 +3,9 @@
 // Every function is checked against the reference implementations in kernels/*/reference.py.
 
 #include "attention.h"
+#include "group.h"
 #include "layer.h"
 #include "search.h"
-#include "table.h"
 
 using namespace engram;
 
@@ -139,6 +139,12 @@ void engram_table(const float* x, float factor, const int8_t* codes, const float
     const int64_t row = i / 8, first = n * (i % 8) / 8, last = n * (i % 8 + 1) / 8;
     dequantize_row(sums + row * n + first, scale + first, vth[row], last - first, false, out + row * n + first);
   });
+}
+
+// out [t, n] = sum over groups of scale [n, groups] * (low [t, k] times codes [n, k] over the group's channels).
+void engram_group_product(const int8_t* low, const int8_t* codes, const float* scale, int64_t t, int64_t k, int64_t n,
+                          int64_t groups, float* out) {
+  group_product(low, codes, scale, t, k, n, groups, out);
 }
 
 // queries [t, heads, d], k, v [t, kv, d] (`row` elements from token to token): queries rotated into q [t, heads, d];

@@ -30,6 +30,15 @@ inline float from_bf16(bf16 x) {
   return value;
 }
 
+// a * b + c, rounded once where the processor does that; never reordered with others like it then.
+inline float add_product(float a, float b, float c) {
+#ifdef FP_FAST_FMAF
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
 // e^x for x <= 88, relative error below 2e-7 (Cephes polynomial); branch-free so that loops over it vectorise.
 inline float exponential(float x) {
   x = std::max(x, -87.0f);

@@ -32,6 +32,7 @@ SIGNATURES = {
     "engram_feed_forward": "ppffpppplllp -",
     "engram_event_product": "ppllp -",
     "engram_table": "pfpplllp -",
+    "engram_group_product": "pppllllp -",
     "engram_place": "ppplppllllppppl -",
     "engram_hamming": "ppllp -",
 }

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from kernels.int8 import Excess
+from kernels.int8.group import group_linear, group_product
 from kernels.native.layers import NativeLayers
 from kernels.native.library import NativeLibrary
 from kernels.ops import TorchOps
@@ -11,6 +13,8 @@ from kernels.window.reference import Sinks
 
 MAX_SINKS = 16
 MANY = 1 << 30
+FEW_TOKENS = 8
+"""Up to here the product with group-wise weights is compiled: it reads every row once, for all tokens."""
 
 
 class NativeOps(TorchOps):
@@ -64,6 +68,12 @@ class NativeOps(TorchOps):
         )
         return out
 
+    def group_linear(
+        self, spikes: Spikes, codes: Tensor, scale: Tensor, excess: Excess | None = None
+    ) -> Tensor:
+        """See `Ops`."""
+        return group_linear(spikes, codes, scale, excess, self._group_product)
+
     def window_attention(
         self, q: Tensor, k: Tensor, v: Tensor, left: int, sinks: Sinks | None = None, position: int = 0
     ) -> Tensor:
@@ -115,6 +125,24 @@ class NativeOps(TorchOps):
             k.shape[0], dim, out.data_ptr(), keys.data_ptr(), rotated.data_ptr(), values.data_ptr(), head,
         )  # fmt: skip
         return out.transpose(0, 1)
+
+    def _group_product(self, low: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
+        fits = (
+            0 < len(low) <= FEW_TOKENS
+            and (low.dtype, codes.dtype, scale.dtype) == (torch.int8, torch.int8, torch.float32)
+            and codes.is_contiguous()
+            and low.shape[1] == codes.shape[1]
+            and codes.shape[1] % scale.shape[1] == 0
+        )
+        if not fits:
+            return group_product(low, codes, scale)
+        low, scale = low.contiguous(), scale.contiguous()
+        out = torch.empty(len(low), len(codes))
+        self._call.engram_group_product(
+            low.data_ptr(), codes.data_ptr(), scale.data_ptr(), len(low), low.shape[1], len(codes),
+            scale.shape[1], out.data_ptr(),
+        )  # fmt: skip
+        return out
 
     def _encode(self, x: Tensor, weight: Tensor | None, eps: float, k: float) -> Spikes:
         x = x.float().contiguous()
