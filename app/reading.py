@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.runs import ReadProgress
 
 CHECKPOINT_S = 30.0  # the most reading that a crash may cost
-DOCUMENT_CHECKPOINT_S = 10.0  # at a document's end a state is saved if the last is at least this old
+DOCUMENT_CHECKPOINT_S = 15.0  # at a document's end a state is saved if the last is at least this old
 SHOW_S = 1.0
 LOOK_S = 2.0
 

@@ -38,12 +38,13 @@ def command(home: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def reading(services: Services) -> Job | None:
-    """The read job of the archive, if there is one yet."""
+    """The job that reads the archive, if there is one yet: of several, the one that read most."""
     with services.database.session() as s:
         archive = next((a for a in archives.list_archives(s) if a.name == NAME), None)
         if archive is None:
             return None
-        return next((j for j in jobs.list_jobs(s, archive_id=archive.id) if j.kind == "read"), None)
+        reads = [j for j in jobs.list_jobs(s, archive_id=archive.id) if j.kind == "read"]
+        return max(reads, key=lambda job: job.done, default=None)
 
 
 def watch(services: Services, worker: psutil.Process, adding: subprocess.Popen[bytes]) -> tuple[Job, int]:
