@@ -70,6 +70,7 @@ class Reader:
                 self._replan()
         finally:
             self._stretch.close()
+        self._task.progress(self._state.tokens_read, self._plan.total, "tokens", "read", at_once=True)
         return {
             "tokens": self._state.tokens_read,
             "resumed_at": started_at,

@@ -1,12 +1,14 @@
 """SpikingBrain-76B's architecture at tiny size: parallel branches, tied gates, learned sinks, experts."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from engine import ContextState, Engine
 from engine.errors import StateError
+from engine.gated_linear import gated_heads
 from engine.moe import route
 from engine.weights import Gates
 from tests.moe_parallel import CONFIG, PlainMoe, changed, tied_loop, tiny_moe_dir
@@ -174,7 +176,8 @@ def test_the_tied_gate_equals_its_plain_loop_under_any_decay(engine, strength):
     draw = torch.Generator().manual_seed(6)
     q, k, v = (torch.randn(h, 150, 8, generator=draw) * strength for h in (4, 2, 2))
     coder = engine.decoder._coders[0]
-    heads, _ = engine.decoder._gated_linear(coder, Gates(None, torch.ones(8), None), None, q, k, v, None)
+    layer = SimpleNamespace(gates=Gates(None, torch.ones(8), None))
+    heads, _ = gated_heads(coder, engine.config, layer, None, None, (q, k, v), None)
     wide = [x.double() if len(x) == 4 else x.double().repeat_interleave(2, 0) for x in (q, k, v)]
     truth = torch.nn.functional.rms_norm(tied_loop(*wide), (8,), eps=1e-6).transpose(0, 1)
     assert torch.isfinite(heads).all()

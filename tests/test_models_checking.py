@@ -164,5 +164,5 @@ def test_the_check_reads_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("a tensor was read")
 
-    monkeypatch.setattr("engine.weights.TensorSource.take", refuse)
+    monkeypatch.setattr("engine.sources.TensorSource.take", refuse)
     assert inspect_checkpoint(tiny_model()).problems == ()

@@ -175,7 +175,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = settings_of(EvaluateSettings, options)
     engine = Engine.load(options.model, spiking=options.spiking, spike_k=options.spike_k)
     result: dict[str, Any] = {"name": options.name, "spiking": engine.spiking, "settings": asdict(settings)}
-    result |= {"spike_k": engine.config.spike.k} if engine.spiking else {}
+    result |= {"spike_k": engine.config.spike.k} if engine.spiking and engine.config.spike else {}
     result |= {"backend": engine.backend, "fingerprint": engine.fingerprint[:12]}
     result["answers"] = answers(engine, options.data, settings) if settings.sets else {}
     if settings.places:

@@ -44,7 +44,7 @@ def reading(services: Services) -> Job | None:
         if archive is None:
             return None
         reads = [j for j in jobs.list_jobs(s, archive_id=archive.id) if j.kind == "read"]
-        return max(reads, key=lambda job: job.done, default=None)
+        return max(reads, key=lambda job: (job.result or {}).get("read_now", job.done), default=None)
 
 
 def watch(services: Services, worker: psutil.Process, adding: subprocess.Popen[bytes]) -> tuple[Job, int]:
