@@ -158,7 +158,8 @@ def test_another_threshold_names_what_must_be_read_again_and_has_it_read() -> No
     archive = seeds.archive("Leases")
     seeds.lease(archive)
     page = open_page("machine")
-    assert f"k = 3 ({_exactly(3)}): perplexity {threshold.at(3)['perplexity']:.3g}" in words_of(page)
+    own = threshold.measured()["own_k"]
+    assert f"k = {own:g} (measured): perplexity {threshold.at(own)['perplexity']:.3g}" in words_of(page)
     assert "the model that comes with Engram" in words_of(page)
     page.slider(key="spike_k").set_value(2.0).run()
     assert not page.exception
@@ -205,7 +206,9 @@ def test_the_curve_says_what_it_was_measured_on() -> None:
 
 def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [dict(point, f1=0.5 + 0.05 * i) for i, point in enumerate(threshold.measured()["points"])]
+    without = [{name: point[name] for name in point if name != "f1"} for point in points]
     monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    monkeypatch.setattr(threshold, "measured", lambda: {"points": without, "perplexity_dense": 16.4})
     plain = threshold.trade_off(3.0)
     monkeypatch.setattr(threshold, "measured", lambda: {"points": points, "perplexity_dense": 16.4})
     figure = threshold.trade_off(3.0)
