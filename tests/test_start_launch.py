@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 def started(root: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts `run` over that checkout in a process of its own, so that it can be signalled."""
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in the background
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import sys; from pathlib import Path; from bootstrap.launch import run; "
         "from bootstrap.processes import child_environment as e; r = Path(sys.argv[1]); "
         "sys.exit(run(Path(sys.executable), r, r / 'home', e(r, r / 'home'), browser=False))"
