@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pypdf import PdfWriter
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample" / "documents"
@@ -19,17 +19,33 @@ def make_archive(page: Page, name: str) -> None:
     page.get_by_role("button", name="New archive").click()
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("combobox", name="Archive")).to_have_value(name)
     expect(page.get_by_text("No documents yet.")).to_be_visible()
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the page is drawn: while it is, the parts of the page before stand beside the new ones."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.locator('[data-stale="true"]')).to_have_count(0)
+
+
+def send(page: Page, *files: Path | FilePayload) -> None:
+    """Choose files to upload, as the file chooser of the one drop zone would."""
+    chooser = page.locator('input[type="file"]')
+    expect(chooser).to_have_count(1)
+    chooser.set_input_files(list(files))
+
+
+def payload(name: str, content: bytes) -> FilePayload:
+    """A file that is on no disk."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
 def upload(page: Page) -> None:
-    hostile = {"name": EVIL, "mimeType": "text/plain", "buffer": b"Nothing of note stands here.\n"}
-    empty = {"name": "empty.txt", "mimeType": "text/plain", "buffer": b""}
-    files = [
-        {"name": path.name, "mimeType": "application/octet-stream", "buffer": path.read_bytes()}
-        for path in (LEASE, PAPER)
-    ]
-    page.locator('input[type="file"]').set_input_files([*files, hostile, empty])
+    hostile = payload(EVIL, b"Nothing of note stands here.\n")
+    empty = payload("empty.txt", b"")
+    send(page, *(payload(path.name, path.read_bytes()) for path in (LEASE, PAPER)), hostile, empty)
 
 
 def ask(page: Page, question: str) -> None:
@@ -73,7 +89,7 @@ def test_the_page_of_a_pdf_is_shown_with_the_quote_boxed(page: Page, tmp_path: P
         writer.append(PAPER, pages=(2, 3))
         writer.write(paper)
     make_archive(page, "Muons")
-    page.locator('input[type="file"]').set_input_files([paper, LEASE])
+    send(page, paper, LEASE)
     page.get_by_role("button", name="Ask this archive").click()
 
     page.get_by_role("combobox", name="Documents").click()
@@ -91,7 +107,7 @@ def test_the_page_of_a_pdf_is_shown_with_the_quote_boxed(page: Page, tmp_path: P
 
 def test_a_matrix_is_made_filled_and_exported(page: Page) -> None:
     make_archive(page, "Matrix leases")
-    page.locator('input[type="file"]').set_input_files([LEASE])
+    send(page, LEASE)
     expect(page.get_by_role("button", name="Ask this archive")).to_be_visible()
     page.get_by_role("link", name="Matrix").click()
     page.get_by_role("textbox", name="Questions, one a line").fill("Notice | What is the notice period?")
@@ -116,7 +132,7 @@ def test_a_thread_a_list_a_comparison_and_a_summary(page: Page, tmp_path: Path) 
     other.write_text(LEASE.read_text(encoding="utf-8").replace("12 Harbour", "21 Harbour"), encoding="utf-8")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     make_archive(page, "Kinds")
-    page.locator('input[type="file"]').set_input_files([LEASE, other])
+    send(page, LEASE, other)
     expect(page.get_by_text("All 2 documents read.")).to_be_visible()
     page.get_by_role("button", name="Ask this archive").click()
 
