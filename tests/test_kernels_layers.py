@@ -12,7 +12,7 @@ from engine.coding import Linear, SpikeCoder
 from engine.host import choose_ops
 from engine.tally import SpikeTally
 from kernels.hamming import hamming_distances
-from kernels.native import NativeOps, library, load
+from kernels.native import NativeOps, library, load, memory
 from kernels.ops import TorchOps
 
 COMPILER = any(shutil.which(name) for name in library.COMPILERS)
@@ -190,3 +190,18 @@ def test_distances_are_the_same_with_the_library_and_without(monkeypatch):
         assert np.array_equal(hamming_distances(codes, query), expected)
     monkeypatch.setattr(library, "_loaded", [])
     assert np.array_equal(hamming_distances(codes, query), expected)
+
+
+def test_matrices_of_an_arena_keep_apart_and_begin_at_cache_lines(monkeypatch):
+    monkeypatch.setattr(memory, "BLOCK", 4096)
+    arena = memory.Arena()
+    shapes = [(3, 5), (64, 64), (1, 1), (70, 90), (8, 16)]
+    made = [arena.empty(*shape).fill_(i) for i, shape in enumerate(shapes)]
+    assert [tuple(m.shape) for m in made] == shapes
+    assert all(m.data_ptr() % 64 == 0 and bool((m == i).all()) for i, m in enumerate(made))
+    assert memory.Arena().empty(0, 4).shape == (0, 4)
+
+
+def test_without_huge_pages_an_arena_hands_out_ordinary_memory(monkeypatch):
+    monkeypatch.setattr(memory.mmap, "MADV_HUGEPAGE", -1, raising=False)
+    assert memory.Arena().empty(4, 4).fill_(7).sum() == 112

@@ -1,6 +1,6 @@
 """Whole linear layers in one call of the compiled library."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kernels.native.library import NativeLibrary
+from kernels.native.memory import Arena
 
 AMX_TOKENS = 32
 """With AMX, torch's own product of more tokens than this is faster than ours with VNNI."""
@@ -24,6 +25,7 @@ class NativeLayers:
 
     call: Any
     limit: int
+    arena: Arena = field(default_factory=Arena, compare=False, repr=False)
 
     @staticmethod
     def of(library: NativeLibrary) -> "NativeLayers":
@@ -34,7 +36,7 @@ class NativeLayers:
 
     def arrange(self, codes: Tensor) -> Tensor:
         """See `FusedLayers`: [N, K] as a view of [K, N]."""
-        return codes.t().contiguous().t()
+        return self.arena.empty(*codes.t().shape).copy_(codes.t()).t()
 
     def takes(self, count: int, *codes: Tensor) -> bool:
         """See `FusedLayers`."""

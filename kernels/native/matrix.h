@@ -112,7 +112,7 @@ inline void block_product(const Block& block, int64_t rows, const Packed& packed
     }
   }
   for (int64_t r = 0; r < rows; ++r)
-    add_bursts(block.bursts[r].data(), block.bursts[r].data() + block.bursts[r].size(), w, n, 0, n, sums + r * n);
+    add_bursts(block.bursts[r], w, n, sums + r * n);
 }
 
 }  // namespace engram

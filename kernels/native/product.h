@@ -19,35 +19,24 @@ namespace engram {
 
 constexpr int64_t kUnit = 64;  // outputs worked on together
 
-// One token's channels that fire: those with positive, then those with negative counts, |counts| beside them, each
-// padded to fours by a channel with count zero. Silent channels are not in it, so nothing of their weights is read.
+// One token's channels that fire, in order, with their counts; padded to fours by a channel with count zero. Silent
+// channels are not in it, so nothing of their weights is read.
 struct Events {
   std::vector<int32_t> channel;
-  std::vector<uint8_t> count;
-  int64_t positive = 0;
+  std::vector<int8_t> count;
+  int32_t sum = 0;  // of the counts
 
-  Events(const int8_t* low, int64_t k) : channel(k + 8), count(k + 8) {
+  Events(const int8_t* low, int64_t k) : channel(k + 4), count(k + 4) {
     int64_t n = 0;
     for (int64_t i = 0; i < k; ++i) {
       channel[n] = int32_t(i);
-      count[n] = uint8_t(low[i]);
-      n += low[i] > 0;
+      count[n] = low[i];
+      n += low[i] != 0;
+      sum += low[i];
     }
-    n = positive = pad(n);
-    for (int64_t i = 0; i < k; ++i) {
-      channel[n] = int32_t(i);
-      count[n] = uint8_t(-low[i]);
-      n += low[i] < 0;
-    }
-    n = pad(n);
+    for (; n % 4; ++n) channel[n] = channel[n - 1], count[n] = 0;
     channel.resize(n);
     count.resize(n);
-  }
-
- private:
-  int64_t pad(int64_t n) {
-    for (; n % 4; ++n) channel[n] = n > 0 ? channel[n - 1] : 0, count[n] = 0;
-    return n;
   }
 };
 
@@ -79,51 +68,66 @@ inline void store_unit(const __m512i* sums, int32_t* out) {
     }
 }
 
-constexpr int64_t kAhead = 16;  // events whose weights are asked for in advance
+struct alignas(64) Lanes {
+  int32_t value[16];
+  __m512i load() const { return _mm512_load_si512(value); }
+  void store(__m512i given) { _mm512_store_si512(value, given); }
+};
 
-template <int UNITS>
-inline void event_units(const Events& events, const int8_t* w, int64_t n, int32_t* out) {
-  __m512i sums[UNITS][4];
-  ENGRAM_UNROLL
-  for (int u = 0; u < UNITS; ++u)
-    ENGRAM_UNROLL
-    for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_setzero_si512();
-  const int64_t total = int64_t(events.channel.size());
+constexpr int64_t kAhead = 8;  // events whose weights are asked for in advance
+
+// sums [units][4] (interleaved) += the counts of events [first, last) times their weights raised by 128 (the product
+// wants one side unsigned). Rows are read whole: memory then streams, and a page is used up before the next.
+inline void add_events(const Events& events, int64_t first, int64_t last, const int8_t* w, int64_t n, Lanes* sums) {
+  const int64_t total = int64_t(events.channel.size()), units = n / kUnit;
   const int32_t* channel = events.channel.data();
-  for (int64_t i = 0; i < total; i += 4) {
-    if (i == events.positive)
-      ENGRAM_UNROLL
-      for (int u = 0; u < UNITS; ++u)
-        ENGRAM_UNROLL
-        for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]);
+  const __m512i raise = _mm512_set1_epi8(-128);
+  for (int64_t i = first; i < last; i += 4) {
     int32_t four;
     std::memcpy(&four, events.count.data() + i, 4);
     const __m512i counts = _mm512_set1_epi32(four);
-    const int8_t* row[4];
+    const int8_t *row[4], *ahead[4];
     ENGRAM_UNROLL
-    for (int j = 0; j < 4; ++j) row[j] = w + channel[i + j] * n;
-    if (i + kAhead < total)
-      ENGRAM_UNROLL
-      for (int j = 0; j < 4; ++j)
-        ENGRAM_UNROLL
-        for (int u = 0; u < UNITS; ++u)
-          _mm_prefetch(reinterpret_cast<const char*>(w + channel[i + kAhead + j] * n + u * kUnit), _MM_HINT_T0);
-    ENGRAM_UNROLL
-    for (int u = 0; u < UNITS; ++u) {
+    for (int j = 0; j < 4; ++j) {
+      row[j] = w + channel[i + j] * n;
+      ahead[j] = w + channel[std::min(i + kAhead + j, total - 1)] * n;
+    }
+    for (int64_t u = 0; u < units; ++u) {
       __m512i weights[4];
+      ENGRAM_UNROLL
+      for (int j = 0; j < 4; ++j) _mm_prefetch(reinterpret_cast<const char*>(ahead[j] + u * kUnit), _MM_HINT_T0);
       interleave(row[0] + u * kUnit, row[1] + u * kUnit, row[2] + u * kUnit, row[3] + u * kUnit, weights);
       ENGRAM_UNROLL
-      for (int v = 0; v < 4; ++v) sums[u][v] = _mm512_dpbusd_epi32(sums[u][v], counts, weights[v]);
+      for (int v = 0; v < 4; ++v) {
+        Lanes& sum = sums[4 * u + v];
+        sum.store(_mm512_dpbusd_epi32(sum.load(), _mm512_xor_si512(weights[v], raise), counts));
+      }
     }
   }
-  // Positive counts come first and were negated with the first negative one, so that one set of sums does.
-  const bool negated = events.positive < total;
-  ENGRAM_UNROLL
-  for (int u = 0; u < UNITS; ++u) {
-    ENGRAM_UNROLL
-    for (int v = 0; v < 4; ++v)
-      sums[u][v] = negated ? _mm512_sub_epi32(_mm512_setzero_si512(), sums[u][v]) : sums[u][v];
-    store_unit(sums[u], out + u * kUnit);
+}
+
+// Events in fours, shared among the threads; each piece has sums of its own, which are added up in the end.
+inline void event_units(const Events& events, const int8_t* w, int64_t n, int32_t* out) {
+  constexpr int64_t kLeast = 16;  // fours a piece of work holds at least
+  const int64_t fours = int64_t(events.channel.size()) / 4, vectors = n / kUnit * 4;
+  const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(fours / kLeast, 2 * pool->threads()));
+  thread_local std::vector<Lanes> held;
+  if (int64_t(held.size()) < pieces * vectors) held.resize(pieces * vectors);
+  Lanes* const sums = held.data();
+  pool->run(pieces, [&](int64_t piece) {
+    Lanes* const own = sums + piece * vectors;
+    std::fill(own, own + vectors, Lanes{});
+    add_events(events, fours * piece / pieces * 4, fours * (piece + 1) / pieces * 4, w, n, own);
+  });
+  const __m512i start = _mm512_set1_epi32(-128 * events.sum);
+  for (int64_t v = 0; v < vectors; v += 4) {
+    __m512i unit[4];
+    for (int64_t j = 0; j < 4; ++j) {
+      unit[j] = start;
+      for (int64_t piece = 0; piece < pieces; ++piece)
+        unit[j] = _mm512_add_epi32(unit[j], sums[piece * vectors + v + j].load());
+    }
+    store_unit(unit, out + v * 16);
   }
 }
 
@@ -134,7 +138,7 @@ inline void event_plain(const Events& events, const int8_t* w, int64_t n, int64_
   std::fill(out, out + width, 0);
   const int64_t total = int64_t(events.channel.size());
   for (int64_t i = 0; i < total; ++i) {
-    const int32_t count = i < events.positive ? events.count[i] : -int32_t(events.count[i]);
+    const int32_t count = events.count[i];
     const int8_t* row = w + events.channel[i] * n;
     for (int64_t c = 0; c < width; ++c) out[c] += count * row[c];
   }
@@ -149,8 +153,7 @@ inline void event_pairs(const Events& events, const int8_t* w, int64_t n, int32_
   for (int v = 0; v < VECTORS; ++v) low[v] = high[v] = _mm256_setzero_si256();
   const int64_t total = int64_t(events.channel.size());
   for (int64_t i = 0; i < total; i += 2) {
-    const int32_t sign = i < events.positive ? 1 : -1;
-    const uint32_t first = uint16_t(sign * events.count[i]), second = uint16_t(sign * events.count[i + 1]);
+    const uint32_t first = uint16_t(events.count[i]), second = uint16_t(events.count[i + 1]);
     const __m256i counts = _mm256_set1_epi32(int32_t(first | second << 16));
     const int8_t *a = w + events.channel[i] * n, *b = w + events.channel[i + 1] * n;
     for (int v = 0; v < VECTORS; ++v) {
@@ -170,39 +173,35 @@ inline void event_pairs(const Events& events, const int8_t* w, int64_t n, int32_
 
 #endif
 
-// out [first, last) of one token.
-inline void event_range(const Events& events, const int8_t* w, int64_t n, int64_t first, int64_t last, int32_t* out) {
-  int64_t c = first;
-#if defined(ENGRAM_VNNI)
-  for (; c + 4 * kUnit <= last; c += 4 * kUnit) event_units<4>(events, w + c, n, out + c);
-  for (; c + kUnit <= last; c += kUnit) event_units<1>(events, w + c, n, out + c);
-#elif defined(__AVX2__)
-  for (; c + 64 <= last; c += 64) event_pairs<4>(events, w + c, n, out + c);
-#endif
-  if (c < last) event_plain(events, w + c, n, last - c, out + c);
-}
-
 // What bursts add to the sums of a row: 128 * digit * weights of their channel.
-inline void add_bursts(const Burst* first, const Burst* last, const int8_t* w, int64_t n, int64_t begin, int64_t end,
-                       int32_t* out) {
-  for (const Burst* b = first; b != last; ++b) {
-    const int32_t worth = 128 * b->digit;
-    const int8_t* row = w + b->channel * n;
-    for (int64_t c = begin; c < end; ++c) out[c] += worth * row[c];
+inline void add_bursts(const std::vector<Burst>& bursts, const int8_t* w, int64_t n, int32_t* out) {
+  for (const Burst& b : bursts) {
+    const int32_t worth = 128 * b.digit;
+    const int8_t* row = w + b.channel * n;
+    for (int64_t c = 0; c < n; ++c) out[c] += worth * row[c];
   }
 }
 
-// One token's product: sums [n] of counts `low` [k] and `bursts` with w [k][n], outputs shared among the threads.
+// One token's product: sums [n] of counts `low` [k] and `bursts` with w [k][n].
 inline void event_product(const int8_t* low, const std::vector<Burst>& bursts, const int8_t* w, int64_t k, int64_t n,
                           int32_t* sums) {
   const Events events(low, k);
-  const int64_t units = (n + kUnit - 1) / kUnit;
-  const int64_t pieces = std::min<int64_t>(units, 2 * pool->threads());
+#if defined(ENGRAM_VNNI)
+  event_units(events, w, n, sums);
+  const int64_t done = n / kUnit * kUnit;
+  if (done < n) event_plain(events, w + done, n, n - done, sums + done);
+#else
+  const int64_t units = (n + kUnit - 1) / kUnit, pieces = std::min<int64_t>(units, 2 * pool->threads());
   pool->run(pieces, [&](int64_t piece) {
-    const int64_t first = units * piece / pieces * kUnit, last = std::min(n, units * (piece + 1) / pieces * kUnit);
-    event_range(events, w, n, first, last, sums);
-    add_bursts(bursts.data(), bursts.data() + bursts.size(), w, n, first, last, sums);
+    int64_t c = units * piece / pieces * kUnit;
+    const int64_t last = std::min(n, units * (piece + 1) / pieces * kUnit);
+#if defined(__AVX2__)
+    for (; c + kUnit <= last; c += kUnit) event_pairs<kUnit / 16>(events, w + c, n, sums + c);
+#endif
+    if (c < last) event_plain(events, w + c, n, last - c, sums + c);
   });
+#endif
+  add_bursts(bursts, w, n, sums);
 }
 
 }  // namespace engram
