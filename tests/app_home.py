@@ -5,9 +5,12 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tiny import tiny_model_dir
 
 from app import library
@@ -78,6 +81,18 @@ def copy_read(folder: Path, files: dict[str, str], name: str = "Archive") -> Ser
     """Services over a home with these files read: read once a test run, copied for each test."""
     shutil.copytree(_read_home(tuple(files.items()), name), folder / "engram-home", dirs_exist_ok=True)
     return make_services(folder)
+
+
+def services_with(files: dict[str, str], name: str) -> Any:
+    """The fixture `services` over an archive of that name with these files read."""
+
+    @pytest.fixture
+    def services(tmp_path: Path) -> Iterator[Services]:
+        made = copy_read(tmp_path, files, name)
+        yield made
+        made.close()
+
+    return services
 
 
 def by_name(services: Services, archive: Archive) -> dict[str, Document]:

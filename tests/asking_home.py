@@ -12,7 +12,7 @@ from app_home import copy_read, make_services, prose
 from app.services import Services
 from engine import answering as engine_answering
 from engine.answering import AnswerEvent, AnswerResult, AnswerStats, Quote
-from storage import Archive, Finding, archives, findings
+from storage import Archive, Finding, archives, documents, findings
 
 LEASE = "The lease of 12 Harbour Street runs for ten years. The notice period is six months.\n"
 LAB = "The niobium film became superconducting at 9.12 kelvin. The clamp was tightened on Monday.\n"
@@ -53,6 +53,16 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *texts: str, quote: Quote | Non
         return (Quote(1, item.id, 4, 30, item.text[4:30], True, 0.8),)
 
     monkeypatch.setattr(engine_answering, "answer", answer)
+
+
+def check_quotes(services: Services, archive: Archive, answer: dict[str, Any]) -> None:
+    """Each quote of an answer's JSON stands where it says, letter for letter, and is called verified."""
+    with services.database.session() as s:
+        names = {row.name: row.id for row in documents.list_documents(s, archive.id)}
+        for cited in answer["citations"]:
+            place = (names[cited["document"]], cited["start"], cited["end"])
+            assert documents.document_text(s, *place) == cited["quote"]
+            assert cited["verified"]
 
 
 def finding_of(services: Services, finding_id: int) -> Finding:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from app_home import copy_read, prose
-from asking_home import services
+from asking_home import check_quotes, services
 
 from app.asking import ask
 from app.everything import Nearness, describe_found, word_shares
@@ -77,12 +77,7 @@ def test_the_order_of_the_documents_and_one_document_alone(services: Services, a
 def test_quotes_are_checked_and_kept_for_exports(services: Services, archive: Archive) -> None:
     answer = ask(services, archive, Request("zebra quagga", EVERYTHING))
     assert answer["citations"]
-    with services.database.session() as s:
-        names = {row.name: row.id for row in documents.list_documents(s, archive.id)}
-        for cited in answer["citations"]:
-            place = (names[cited["document"]], cited["start"], cited["end"])
-            assert documents.document_text(s, *place) == cited["quote"]
-            assert cited["verified"]
+    check_quotes(services, archive, answer)
     assert "quagga" in answer["citations"][0]["quote"]
 
 

@@ -7,11 +7,10 @@ import os
 import tempfile
 import time
 from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_home import by_name, copy_read, prose
+from app_home import by_name, prose, services_with
 from backup_files import Change, do, edited, rehashed, tampered, work
 from reading_home import newest_state, read_at_once, same, whole_context
 
@@ -27,13 +26,7 @@ from storage.scratch import scratch_prefix, sweep_scratch
 from storage.similar import near_pairs, similarity, sketch
 
 FILES = {"a.txt": prose(1, 4), "b.txt": prose(2, 4), "c.txt": prose(3, 4)}
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = copy_read(tmp_path, FILES, "Papers")
-    yield made
-    made.close()
+services = services_with(FILES, "Papers")
 
 
 @pytest.fixture

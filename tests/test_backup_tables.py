@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_home import by_name, copy_read, make_services, prose
+from app_home import by_name, make_services, prose, services_with
 from backup_files import do, edited, rehashed, tampered
 
 from app import matrix
@@ -34,13 +33,7 @@ from storage.passages import passage_documents
 from storage.records import CitationData
 
 FILES = {"a.txt": prose(1, 3), "b.txt": prose(2, 3)}
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    made = copy_read(tmp_path, FILES, "Papers")
-    yield made
-    made.close()
+services = services_with(FILES, "Papers")
 
 
 @pytest.fixture

@@ -11,9 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine import Engine
+from engine.answering import AnswerResult, AnswerStats
 from engine.convert.data import EVAL_SETS
+from engine.convert.trials import Trial
 from tests.bench import llama_cpp, ttft
 from tests.bench.data_archive import write_documents
+from tests.bench.flat import compare
+from tests.bench.paired import difference, scores
 from tests.bench.read_archive import overlap
 from tests.bench.worker import STRETCH, stretches, summary
 from tests.tiny import tiny_model_dir
@@ -61,6 +66,34 @@ def test_times_to_a_length_come_from_the_longest_run_of_a_worker(tmp_path: Path)
     assert times[262_144] == pytest.approx(262.144)
     assert times[1_048_576] == pytest.approx(1000 + 48_576 / 500)
     assert ttft.newest_run(tmp_path / "none") == {}
+
+
+def test_speeds_behind_several_contexts_are_told_as_shares_of_the_shortest(tmp_path: Path) -> None:
+    engine = Engine.load(tiny_model_dir(tmp_path))
+    states = {}
+    for count in (900, 300):
+        states[count] = engine.new_state()
+        for _ in engine.read([7] * count, states[count]):
+            pass
+    rows = compare(engine, states, [5] * 450, 2)
+    assert [row["context"] for row in rows] == [300, 900]
+    assert rows[0]["share_of_shortest"] == 1.0
+    assert all(row["tokens_per_s"] > 0 for row in rows)
+    assert [state.tokens_read for state in states.values()] == [900, 300], "read on from copies"
+
+
+def test_two_variants_are_compared_question_by_question() -> None:
+    def trial(gold: int | None) -> Trial:
+        return Trial("Who?", ("six months",) if gold is not None else (), (), gold)
+
+    def said(text: str) -> AnswerResult:
+        return AnswerResult(text, "supported", 1.0, (), AnswerStats())
+
+    trials = [trial(0), trial(None), trial(1)]
+    one = scores(trials, [said("six months [1]"), said("x"), said("six months [1]")])
+    other = scores(trials, [said("six months [1]"), said("y"), said("six years [1]")])
+    assert (one, other) == ([1.0, 1.0], [1.0, 0.5])
+    assert difference(other, one) == {"f1_difference": -0.25, "standard_error": 0.25}
 
 
 def test_documents_hold_the_asked_passages_and_their_index(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import Engine
-from engine.convert.answer import AnswerSettings, Trainer, batches, loss_of, train
-from engine.convert.data import Passage, Question
-from engine.convert.examples import IGNORE, Branch, GroupSettings, GroupSource, build, with_prose
+from engine.convert.answer import AnswerSettings, Trainer, batches, load_groups, loss_of, train
+from engine.convert.data import DISTRACTORS, Passage, Question
+from engine.convert.examples import IGNORE, Branch, GroupSettings, build, with_prose
+from engine.convert.group_source import GroupSource
 from engine.convert.student import MASKED, AdaptedLinear, Spiked, Student, attend, visible
 from engine.convert.training import rate_at
 from engine.errors import EngineError
@@ -237,6 +238,31 @@ def test_groups_come_in_the_same_order_from_the_same_seed_and_hold_refusals(toke
     text = " ".join(tokenizer.decode(ids) for ids in draw(3))
     assert "Answer: not found" in text
     assert "[3] Lease" in text
+
+
+def test_distractors_are_what_recall_finds_unless_they_answer_too(tokenizer):
+    held = {p.cid: p for p in PASSAGES} | {"copy": Passage("copy", "Copy", "copies", PASSAGES[0].text)}
+    asked = [*ASKED, Question("copy", "s", "human", "What is it?", ("tenant",), 0, 2)]
+    settings = GroupSettings(several=1.0, passages=2, earlier=0.0, least=1)
+    near = {"p0": ["copy", "p5"], "p1": ["p6"]}
+    texts = [
+        tokenizer.decode(group.ids[group.branch == 0].tolist())
+        for group, _ in zip(GroupSource(tokenizer, held, asked, settings, 0, near), range(60), strict=False)
+    ]
+    beside = {i: {t for t in texts if f"Lease {i}" in t} for i in (0, 1)}
+    assert any("Lease 5" in text for text in beside[0])
+    assert not any("Copy" in text for text in beside[0])
+    assert any("Lease 6" in text for text in beside[1])
+
+
+def test_the_answer_stage_takes_the_distractors_of_the_recall_stage(tokenizer, tmp_path):
+    data, settings = _data(tmp_path / "data"), AnswerSettings(groups=GroupSettings(several=1.0, earlier=0.0))
+    (tmp_path / DISTRACTORS).write_text(json.dumps({p.cid: ["p7"] for p in PASSAGES[:7]}), "utf-8")
+    texts = [
+        tokenizer.decode(group.ids.tolist())
+        for group, _ in zip(load_groups(data, tokenizer, settings, tmp_path), range(8), strict=False)
+    ]
+    assert all("Lease 7" in text for text in texts)
 
 
 def test_a_stopped_run_goes_on_as_if_never_stopped(folder, tmp_path):

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from engine import Engine
 from engine.convert import recall
 from engine.convert.__main__ import main
+from engine.convert.data import DISTRACTORS, read_distractors
 from engine.convert.features import passage_features, question_features, token_salience
-from engine.convert.recall import RecallSettings, contrast, mine, straight_sign, train
+from engine.convert.recall import RecallSettings, contrast, distractors, mine, straight_sign, train
 from engine.passages import sign_codes
 from tests.tiny import SETTINGS as SIZES
 from tests.tiny import tiny_model_dir
@@ -62,6 +63,17 @@ def test_the_nearest_wrong_passages_are_mined():
     assert mine(keys[:1], keys, torch.tensor([0]), 9).shape == (1, 3)
 
 
+def test_distractors_of_a_passage_are_what_its_questions_find_instead():
+    features = _features(8) | {"gold": torch.tensor([0, 0, 2, 3, 4, 5, 6, 7])}
+    adapter = train(features, RecallSettings(bits=64, batch=4, epochs=20))
+    cids = [f"c{i}" for i in range(8)]
+    found = distractors(features, adapter, cids, 2)
+    assert set(found) == set(cids) - {"c1"}
+    assert all(cid not in others and len(set(others)) == len(others) for cid, others in found.items())
+    assert 2 <= len(found["c0"]) <= 4
+    assert len(found["c5"]) == 2
+
+
 def test_a_mined_passage_counts_against_its_question_unless_it_is_the_right_one():
     keys, settings = torch.eye(4).repeat_interleave(16, 1), RecallSettings(bits=64, temperature=1.0)
     alone = contrast(keys[:2], keys[:2], torch.tensor([0, 1]), settings)
@@ -110,6 +122,9 @@ def test_the_stage_runs_end_to_end_and_its_head_is_what_the_engine_loads(tmp_pat
     assert out.is_file()
     results = json.loads((tmp_path / "w" / "recall-results.json").read_text("utf-8"))
     assert results["results"]["tiny"]["questions"] == 12
+    near = read_distractors(tmp_path / "w" / DISTRACTORS)
+    assert set(near) == {f"c{i}" for i in range(12)}
+    assert all(len(others) == 4 for others in near.values())
 
 
 def test_missing_data_is_one_clear_line(tmp_path, capsys):

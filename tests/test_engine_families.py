@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from golden import DATA
+from released import RELEASED_7B
 from safetensors.torch import load_file, save_file
 from test_imports import ROOT, heavy_chain
 
@@ -17,17 +18,7 @@ from engine.sources import ShapeSource
 TINY = {
     name: json.loads((DATA / name / "config.json").read_text()) for name in ("gla_swa_tiny", "w8aspike_tiny")
 }
-RELEASED = TINY["gla_swa_tiny"] | {
-    "attn_layers": list(range(1, 28, 2)),
-    "hidden_size": 3584,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-    "intermediate_size": 18944,
-    "vocab_size": 152064,
-    "sliding_window": 4096,
-    "torch_dtype": "bfloat16",
-}
+RELEASED = TINY["gla_swa_tiny"] | RELEASED_7B | {"attn_layers": list(range(1, 28, 2))}
 
 
 def _released_shapes():

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.convert.checkpoints import load_checkpoint, save_checkpoint
-from engine.convert.data import passage, question, read_lines
-from engine.convert.examples import IGNORE, Group, GroupSettings, GroupSource, with_prose
+from engine.convert.data import DISTRACTORS, passage, question, read_distractors, read_lines
+from engine.convert.examples import IGNORE, Group, GroupSettings, with_prose
+from engine.convert.group_source import GroupSource
 from engine.convert.losses import LossLog
 from engine.convert.student import Student
 from engine.convert.training import add_training_arguments, rate_at, settings_of, stop_seconds, train_until
@@ -117,11 +118,12 @@ class Trainer:
         return bool(counters)
 
 
-def load_groups(data: Path, tokenizer: Tokenizer, settings: AnswerSettings) -> GroupSource:
-    """The training groups of a data folder."""
+def load_groups(data: Path, tokenizer: Tokenizer, settings: AnswerSettings, work: Path) -> GroupSource:
+    """The training groups of a data folder, with the distractors that the recall stage left in `work`."""
     passages = {r["cid"]: passage(r) for r in read_lines(data / "contexts.jsonl.xz")}
     questions = [question(r) for r in read_lines(data / "qa_train.jsonl.xz")]
-    return GroupSource(tokenizer, passages, questions, settings.groups, settings.seed)
+    near = read_distractors(work / DISTRACTORS)
+    return GroupSource(tokenizer, passages, questions, settings.groups, settings.seed, near)
 
 
 def train(
@@ -136,7 +138,7 @@ def train(
     checkpoint to go on from.
     """
     work.mkdir(parents=True, exist_ok=True)
-    source = load_groups(data, Tokenizer.load(model), settings)
+    source = load_groups(data, Tokenizer.load(model), settings, work)
     dtype = torch.bfloat16
     student = Student(model, settings.rank, settings.first_layer, dtype, device, settings.seed)
     student.spiking = settings.spiking

@@ -11,6 +11,9 @@ from engine.errors import EngineError
 
 EVAL_SETS = ("squad", "nq", "covidqa", "cuad", "statutes", "medical", "physics", "general", "pubmedqa")
 
+DISTRACTORS = "distractors.json"
+"""Ids of the passages that the recall stage finds in place of each passage."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -60,6 +63,12 @@ def question(record: dict[str, Any]) -> Question:
         answer_start=record.get("answer_start", -1),
         specific=record.get("spec", 0),
     )
+
+
+def read_distractors(path: Path) -> dict[str, list[str]]:
+    """What the recall stage left at `path`; nothing if it did not run."""
+    found: dict[str, list[str]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return found
 
 
 def read_eval(folder: Path, name: str) -> tuple[list[Passage], list[Question]]:

@@ -58,7 +58,7 @@ def judge(trials: Sequence[Trial], results: Sequence[AnswerResult]) -> dict[str,
     """Shares over the trials: EM, F1 and containment of answers (a refusal scores 0), how often the right
     passage was cited among those cited, refusals where nothing answers and answers where something does.
     """
-    pairs = [(t, r, _plain(r.answer)) for t, r in zip(trials, results, strict=True)]
+    pairs = [(t, r, plain_answer(r.answer)) for t, r in zip(trials, results, strict=True)]
     there = [(t, r, text) for t, r, text in pairs if t.gold is not None]
     given = [(t, r) for t, r, _ in there if r.quotes]
     absent = [r for t, r, _ in pairs if t.gold is None]
@@ -76,7 +76,7 @@ def judge(trials: Sequence[Trial], results: Sequence[AnswerResult]) -> dict[str,
     return {"there": len(there), "absent": len(absent), **shares}
 
 
-def _plain(text: str) -> str:
+def plain_answer(text: str) -> str:
     """An answer without its citation marks."""
     return text.rsplit(" [", 1)[0]
 
@@ -89,7 +89,12 @@ def read_in(engine: Engine, data: Path, name: str, tokens: int) -> ContextState:
         ids += [tokenizer.separator_id, *tokenizer.encode(item.text)]
         if len(ids) >= tokens:
             break
-    for _ in engine.read(ids[:tokens], state):
+    return read_on(engine, ids[:tokens], state)
+
+
+def read_on(engine: Engine, ids: Sequence[int], state: ContextState) -> ContextState:
+    """`state` after reading on."""
+    for _ in engine.read(ids, state):
         pass
     return state
 
@@ -112,16 +117,18 @@ def answers(engine: Engine, data: Path, settings: EvaluateSettings) -> dict[str,
 
 
 def perplexity(engine: Engine, data: Path, places: Iterable[int], seed: int = 0) -> dict[str, float]:
-    """Perplexity over the 1,024 tokens before each place, along one stream of long texts of all fields."""
-    tokenizer, state, found = tokenizer_of(engine), engine.new_state(), {}
-    last = max(places)
-    ids = _stream(data, tokenizer.separator_id, tokenizer.encode, last, seed)
-    for start in range(0, last, 1024):
-        piece = ids[start : start + 1024]
-        logits = engine.logits(piece, state)
-        if start + 1024 in places:
-            chosen = torch.log_softmax(logits[:-1], dim=-1).gather(1, torch.tensor(piece[1:])[:, None])
-            found[str(start + 1024)] = round(float(torch.exp(-chosen.mean())), 3)
+    """Perplexity over the 1,024 tokens before each place (at least as far apart), along one stream of physics
+    books.
+    """
+    tokenizer, state, found, at = tokenizer_of(engine), engine.new_state(), {}, 0
+    places = sorted(places)
+    ids = _stream(data, tokenizer.separator_id, tokenizer.encode, places[-1], seed)
+    for place in places:
+        read_on(engine, ids[at : place - 1024], state)
+        piece, at = ids[place - 1024 : place], place
+        chosen = torch.log_softmax(engine.logits(piece, state)[:-1], dim=-1)
+        chosen = chosen.gather(1, torch.tensor(piece[1:])[:, None])
+        found[str(place)] = round(float(torch.exp(-chosen.mean())), 3)
     return found
 
 

@@ -20,7 +20,7 @@ if [ -n "$TINY" ]; then
     recall="--passages 8 --epochs 1" evaluate="--questions 2 --places 1024" sets="squad"
 else
     device=cuda attention="--steps 400 --length 16384" answer="--steps 3000 --batch-tokens 16384 --rank 32 --first-layer 2"
-    recall="--passages 60000 --epochs 20" evaluate="--questions 40 --places 2048 8192" sets="squad physics cuad"
+    recall="--passages 60000" evaluate="--questions 40 --places 2048 8192 32768 131072" sets="squad physics cuad"
 fi
 
 minutes_left() { echo $((LIMIT - (SECONDS - began) / 60 - 1)); }

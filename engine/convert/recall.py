@@ -10,6 +10,7 @@ import argparse
 import json
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.convert.data import EVAL_SETS, Passage, Question, passage, question, read_eval, read_lines
+from engine.convert.data import (
+    DISTRACTORS,
+    EVAL_SETS,
+    Passage,
+    Question,
+    passage,
+    question,
+    read_eval,
+    read_lines,
+)
 from engine.convert.features import passage_features, question_features, token_salience
 from engine.convert.losses import LossLog
 from engine.convert.training import settings_of
@@ -30,6 +40,7 @@ from engine.evidence import tokenizer_of
 class RecallSettings:
     """Settings of the recall stage; `layer` layers are run before pooling. `mined`: for every question one of
     so many nearest wrong passages is a negative too, searched anew each epoch after `mine_after` epochs.
+    `distractors` a question are left for the answer stage.
     """
 
     layer: int = 2
@@ -42,6 +53,7 @@ class RecallSettings:
     temperature: float = 0.05
     mined: int = 0
     mine_after: int = 1
+    distractors: int = 4
     seed: int = 0
 
 
@@ -141,6 +153,21 @@ def mine(queries: Tensor, keys: Tensor, gold: Tensor, count: int) -> Tensor:
     return torch.cat(found)
 
 
+def distractors(
+    features: dict[str, Tensor], adapter: dict[str, Tensor], cids: Sequence[str], count: int
+) -> dict[str, list[str]]:
+    """For each passage (of ids `cids`, in the order of the features) those that the finished codes find in
+    its place, `count` for each of its questions.
+    """
+    queries = (features["questions"] - adapter["recall.query_mean"]) @ adapter["recall.query_projection"].T
+    keys = (features["passages"] - adapter["recall.mean"]) @ adapter["recall.projection"].T
+    found: dict[str, dict[str, None]] = {}
+    near = mine(queries, keys, features["gold"], count).tolist()
+    for place, others in zip(features["gold"].tolist(), near, strict=True):
+        found.setdefault(cids[place], {}).update(dict.fromkeys(cids[i] for i in others))
+    return {cid: list(others) for cid, others in found.items()}
+
+
 def contrast(queries: Tensor, keys: Tensor, place: Tensor, settings: RecallSettings) -> Tensor:
     """InfoNCE between codes: queries [B, bits]; keys [K, bits] of passages `place` [K], the first B of them
     right in turn. All others are negatives, unless they are the same passage once more.
@@ -186,12 +213,16 @@ def evaluate(
 
 def run(engine: Engine, data: Path, work: Path, out: Path, settings: RecallSettings) -> None:
     """Features, training, development results; the adapter tensors go to `out`, results beside the log in
-    `work`.
+    `work`, with the distractors for the answer stage.
     """
-    adapter = train(cached_features(engine, data, work, settings), settings, work / "recall.jsonl")
+    features = cached_features(engine, data, work, settings)
+    adapter = train(features, settings, work / "recall.jsonl")
     tensors = load_file(out) if out.is_file() else {}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: t for name, t in tensors.items() if not name.startswith("recall.")} | adapter, out)
+    cids = [item.cid for item in sample(data, settings)[0]]
+    near = distractors(features, adapter, cids, settings.distractors)
+    (work / DISTRACTORS).write_text(json.dumps(near), "utf-8")
     results = {"settings": asdict(settings), "results": evaluate(engine, data, adapter)}
     (work / "recall-results.json").write_text(json.dumps(results, indent=1), "utf-8")
 

@@ -35,23 +35,9 @@ from engine.families.layout import SCALES
 from engine.weights import ShapeSource
 from storage import jobs
 from tests.bench.record import ROOT, record
+from tests.released import RELEASED_7B
 from tests.tokenizer_files import train_backend
 
-RELEASED = {
-    "model_type": "gla_swa",
-    "hidden_size": 3584,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-    "intermediate_size": 18944,
-    "vocab_size": 152064,
-    "sliding_window": 4096,
-    "norm_eps": 1e-6,
-    "rope_theta": 1e6,
-    "tie_word_embeddings": False,
-    "hidden_act": "swish",
-    "torch_dtype": "bfloat16",
-}
 GROUP = 128
 SHARD = 4 << 30
 NOISE = 1 << 26
@@ -157,8 +143,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="for files; never in the repository")
     parser.add_argument("--forms", nargs="+", default=["w8aspike", "bf16"], choices=("w8aspike", "bf16"))
-    parser.add_argument("--layers", type=int, default=RELEASED["num_hidden_layers"])
-    parser.add_argument("--vocab", type=int, default=RELEASED["vocab_size"])
+    parser.add_argument("--layers", type=int, default=RELEASED_7B["num_hidden_layers"])
+    parser.add_argument("--vocab", type=int, default=RELEASED_7B["vocab_size"])
     parser.add_argument("--read", type=int, default=256, help="tokens to read")
     parser.add_argument("--write", type=int, default=16, help="tokens to decode")
     parser.add_argument("--out", type=Path, help="results file (default: results/seven_b.jsonl)")
@@ -170,7 +156,7 @@ def main() -> None:
     folder = options.folder.absolute()
     if folder.is_relative_to(ROOT):
         parser.error("--folder must lie outside the repository")
-    raw = RELEASED | {"num_hidden_layers": options.layers, "vocab_size": options.vocab}
+    raw = RELEASED_7B | {"num_hidden_layers": options.layers, "vocab_size": options.vocab}
     raw["attn_layers"] = list(range(1, options.layers, 2))
     for form in options.forms:
         source, home = folder / form, folder / f"home-{form}"
