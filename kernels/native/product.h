@@ -19,14 +19,16 @@ namespace engram {
 
 constexpr int64_t kUnit = 64;  // outputs worked on together
 
-// One token's channels that fire, in order, with their counts; padded to fours by a channel with count zero. Silent
-// channels are not in it, so nothing of their weights is read.
+constexpr int64_t kTogether = 8;  // events worked on together
+
+// One token's channels that fire, in order, with their counts; filled up by a channel with count zero. Silent channels
+// are not in it, so nothing of their weights is read.
 struct Events {
   std::vector<int32_t> channel;
   std::vector<int8_t> count;
   int32_t sum = 0;  // of the counts
 
-  Events(const int8_t* low, int64_t k) : channel(k + 4), count(k + 4) {
+  Events(const int8_t* low, int64_t k) : channel(k + kTogether), count(k + kTogether) {
     int64_t n = 0;
     for (int64_t i = 0; i < k; ++i) {
       channel[n] = int32_t(i);
@@ -34,7 +36,7 @@ struct Events {
       n += low[i] != 0;
       sum += low[i];
     }
-    for (; n % 4; ++n) channel[n] = channel[n - 1], count[n] = 0;
+    for (; n % kTogether; ++n) channel[n] = channel[n - 1], count[n] = 0;
     channel.resize(n);
     count.resize(n);
   }
@@ -74,50 +76,50 @@ struct alignas(64) Lanes {
   void store(__m512i given) { _mm512_store_si512(value, given); }
 };
 
-constexpr int64_t kAhead = 8;  // events whose weights are asked for in advance
-
 // sums [units][4] (interleaved) += the counts of events [first, last) times their weights raised by 128 (the product
-// wants one side unsigned). Rows are read whole: memory then streams, and a page is used up before the next.
+// wants one side unsigned). Rows are read whole, so that memory streams and a page is used up before the next. Those
+// worked on next are asked for into the second cache, which waits for more of them at a time than the first.
 inline void add_events(const Events& events, int64_t first, int64_t last, const int8_t* w, int64_t n, Lanes* sums) {
   const int64_t total = int64_t(events.channel.size()), units = n / kUnit;
-  const int32_t* channel = events.channel.data();
   const __m512i raise = _mm512_set1_epi8(-128);
-  for (int64_t i = first; i < last; i += 4) {
-    int32_t four;
-    std::memcpy(&four, events.count.data() + i, 4);
-    const __m512i counts = _mm512_set1_epi32(four);
-    const int8_t *row[4], *ahead[4];
+  for (int64_t i = first; i < last; i += kTogether) {
+    int32_t fours[2];
+    std::memcpy(fours, events.count.data() + i, kTogether);
+    const __m512i counts = _mm512_set1_epi32(fours[0]), more = _mm512_set1_epi32(fours[1]);
+    const int32_t* channel = events.channel.data() + i;
+    const int32_t* next = channel + (i + kTogether < total ? kTogether : 0);
+    const int8_t *row[kTogether], *ahead[kTogether];
     ENGRAM_UNROLL
-    for (int j = 0; j < 4; ++j) {
-      row[j] = w + channel[i + j] * n;
-      ahead[j] = w + channel[std::min(i + kAhead + j, total - 1)] * n;
-    }
-    for (int64_t u = 0; u < units; ++u) {
-      __m512i weights[4];
+    for (int j = 0; j < kTogether; ++j) row[j] = w + channel[j] * n, ahead[j] = w + next[j] * n;
+    for (int64_t c = 0; c < units * kUnit; c += kUnit) {
       ENGRAM_UNROLL
-      for (int j = 0; j < 4; ++j) _mm_prefetch(reinterpret_cast<const char*>(ahead[j] + u * kUnit), _MM_HINT_T0);
-      interleave(row[0] + u * kUnit, row[1] + u * kUnit, row[2] + u * kUnit, row[3] + u * kUnit, weights);
+      for (int j = 0; j < kTogether; ++j) _mm_prefetch(reinterpret_cast<const char*>(ahead[j] + c), _MM_HINT_T1);
+      __m512i weights[4], others[4];
+      interleave(row[0] + c, row[1] + c, row[2] + c, row[3] + c, weights);
+      interleave(row[4] + c, row[5] + c, row[6] + c, row[7] + c, others);
+      Lanes* const sum = sums + c / 16;
       ENGRAM_UNROLL
       for (int v = 0; v < 4; ++v) {
-        Lanes& sum = sums[4 * u + v];
-        sum.store(_mm512_dpbusd_epi32(sum.load(), _mm512_xor_si512(weights[v], raise), counts));
+        const __m512i half = _mm512_dpbusd_epi32(sum[v].load(), _mm512_xor_si512(weights[v], raise), counts);
+        sum[v].store(_mm512_dpbusd_epi32(half, _mm512_xor_si512(others[v], raise), more));
       }
     }
   }
 }
 
-// Events in fours, shared among the threads; each piece has sums of its own, which are added up in the end.
+// Events shared among the threads; each piece has sums of its own, which are added up in the end.
 inline void event_units(const Events& events, const int8_t* w, int64_t n, int32_t* out) {
-  constexpr int64_t kLeast = 16;  // fours a piece of work holds at least
-  const int64_t fours = int64_t(events.channel.size()) / 4, vectors = n / kUnit * 4;
-  const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(fours / kLeast, 2 * pool->threads()));
+  constexpr int64_t kLeast = 8;  // steps a piece of work holds at least
+  const int64_t steps = int64_t(events.channel.size()) / kTogether, vectors = n / kUnit * 4;
+  const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(steps / kLeast, 2 * pool->threads()));
   thread_local std::vector<Lanes> held;
   if (int64_t(held.size()) < pieces * vectors) held.resize(pieces * vectors);
   Lanes* const sums = held.data();
   pool->run(pieces, [&](int64_t piece) {
     Lanes* const own = sums + piece * vectors;
     std::fill(own, own + vectors, Lanes{});
-    add_events(events, fours * piece / pieces * 4, fours * (piece + 1) / pieces * 4, w, n, own);
+    const int64_t first = steps * piece / pieces, last = steps * (piece + 1) / pieces;
+    add_events(events, first * kTogether, last * kTogether, w, n, own);
   });
   const __m512i start = _mm512_set1_epi32(-128 * events.sum);
   for (int64_t v = 0; v < vectors; v += 4) {
