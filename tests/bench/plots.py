@@ -87,12 +87,19 @@ def first_token(results: Path) -> plt.Figure:
     figure, axes = _axes("Time to the first token", "seconds")
     axes.set_yscale("log")
     mine = dict(points(lines, "worker_ttft_s")) | dict(points(lines, "ttft_s"))
-    draw(axes, sorted(mine.items()), "Engram, measured", OURS)
-    draw(axes, points(lines, "fitted_ttft_s"), "Engram, from its measured speed", OURS, fitted=True)
-    draw(axes, points(lines, "full_attention_ttft_s"), "full attention, measured", PEER)
-    fitted = points(lines, "fitted_full_attention_ttft_s")
-    draw(axes, fitted, "full attention, fitted quadratic", PEER, fitted=True)
+    beyond = points(lines, "fitted_ttft_s")
+    _measured_then_fitted(axes, sorted(mine.items()), beyond, "Engram", "from its measured speed", OURS)
+    theirs, beyond = points(lines, "full_attention_ttft_s"), points(lines, "fitted_full_attention_ttft_s")
+    _measured_then_fitted(axes, theirs, beyond, "full attention", "fitted quadratic", PEER)
     return _finish(figure, axes)
+
+
+def _measured_then_fitted(
+    axes: Axes, measured: list[Point], fitted: list[Point], who: str, how: str, color: str
+) -> None:
+    """A series, and from its end on what was not measured."""
+    draw(axes, measured, f"{who}, measured", color)
+    draw(axes, fitted and [*measured[-1:], *fitted], f"{who}, {how}", color, fitted=True)
 
 
 def _axes(title: str, unit: str) -> tuple[plt.Figure, Axes]:
