@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from app.errors import JobCancelledError, JobStoppedError, UserError, describe
-from app.inquiry import Inquiry, OnText, cite_quote
+from app.everything import telling_span
+from app.inquiry import Inquiry, OnText, cite, cite_quote
 from app.measuring import power_values
 from app.questions import check_question, load_answer
 from app.recalling import EVIDENCE, Context, as_evidence, find_candidates
@@ -21,6 +22,10 @@ from storage import CitationData, Finding, NotFoundError, PassageText, findings
 
 if TYPE_CHECKING:
     from engine.answering import AnswerResult, Quote
+    from engine.evidence import Weighed
+
+CLOSEST = 3  # passages shown where none answers
+CLOSEST_KEYS = ("document", "page", "start", "end", "quote")
 
 
 def run_ask(services: Services, task: Task, on_text: OnText | None = None) -> dict[str, Any]:
@@ -79,11 +84,17 @@ class Answering(Inquiry):
             context = self.services.contexts.get(self.services, self.finding.archive_id)
             found = self._candidates(context)
             self.say("Weighing the passages")
-            result, waited_s = self._answer(context, found, started)
+            ranked = self._weigh(found)
+            result, waited_s = self._answer(context, ranked, started)
         run = self.run_values(context) | run_stats(result, waited_s) | power_values(power)
+        by_id = {item.id: item for item in found}
+        more: dict[str, Any] = {}
         with self.services.database.session() as s:
             cited = cite_quotes(s, result.quotes, found)
-        self.store(context, result.answer, result.status, result.confidence, cited, run)
+            if result.status == "not_found":
+                closest = [by_id[item.evidence.id] for item in ranked[:CLOSEST]]
+                more["closest"] = [quote_telling(s, item, self.question) for item in closest]
+        self.store(context, result.answer, result.status, result.confidence, cited, run, **more)
 
     def _candidates(self, context: Context) -> list[PassageText]:
         archive_id, only, prefer = self.finding.archive_id, self.scope(), self.cited_before()
@@ -93,14 +104,17 @@ class Answering(Inquiry):
         self.task.check()
         return found
 
-    def _answer(
-        self, context: Context, found: list[PassageText], started: float
-    ) -> tuple[AnswerResult, float]:
-        from engine.answering import answer, rank_evidence
+    def _weigh(self, found: list[PassageText]) -> list[Weighed]:
+        from engine.evidence import rank_evidence
+
+        ranked = rank_evidence(self.services.engine, self.question, as_evidence(found), EVIDENCE)
+        self.task.check()
+        return ranked
+
+    def _answer(self, context: Context, ranked: list[Weighed], started: float) -> tuple[AnswerResult, float]:
+        from engine.answering import answer
 
         engine = self.services.engine
-        ranked = rank_evidence(engine, self.question, as_evidence(found), EVIDENCE)
-        self.task.check()
         self.say("Reading the best passages")
         waited_s = time.monotonic() - started
         for event in answer(engine, context.state, self.question, ranked):
@@ -109,6 +123,12 @@ class Answering(Inquiry):
                 return event.result, waited_s
             self.show(event.text_so_far)
         raise RuntimeError("the engine ended an answer without a result")
+
+
+def quote_telling(s: Session, passage: PassageText, question: str) -> dict[str, Any]:
+    """The sentence of a passage that says most about the question, with its place in the document."""
+    cited = cite(s, 0, passage, *telling_span(passage, question))
+    return {name: getattr(cited, name) for name in CLOSEST_KEYS}
 
 
 def run_stats(result: AnswerResult, waited_s: float) -> dict[str, Any]:

@@ -35,7 +35,7 @@ RUN_KEYS = (
     "device_note",
 )
 CONTEXT_KEYS = ("documents", "tokens_read", "tokens_total", "not_read")
-PART_KEYS = ("sides", "pairs", "only", "found", "parts", "terms")  # what kinds other than an answer add
+PART_KEYS = ("closest", "sides", "pairs", "only", "found", "parts", "terms")  # what a kind of question adds
 JOBS = {SUMMARY: "summary"}  # a kind of job of its own, since it may take long; the others are quick
 CITATION_KEYS = ("number", "document", "page", "start", "end", "quote", "verified", "score")
 

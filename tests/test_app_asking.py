@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from app.recalling import find_candidates
 from app.request import Request
 from app.services import Services
 from app.worker import Worker
-from engine.answering import Quote
+from engine import answering as engine_answering
+from engine.answering import NOT_FOUND, AnswerEvent, AnswerResult, AnswerStats, Quote
 from storage import Archive, NotFoundError, documents, findings
 
 __all__ = ["archive", "services"]  # fixtures
@@ -27,7 +29,7 @@ __all__ = ["archive", "services"]  # fixtures
 def test_the_answer_has_exactly_the_promised_form(services: Services, archive: Archive) -> None:
     answer = ask(services, archive, QUESTION)
     promised = ["question", "answer", "status", "confidence", "citations", "context", "run", "asked"]
-    assert list(answer) == promised
+    assert list(answer) == promised + ["closest"] * (answer["status"] == "not_found")
     assert answer["asked"]["understood"] == QUESTION
     assert list(answer["context"]) == ["documents", "tokens_read", "tokens_total", "not_read"]
     assert list(answer["run"]) == RUN
@@ -133,9 +135,24 @@ def test_a_question_in_any_language_or_syntax_is_answered(
     assert ask(services, archive, question)["question"] == question
 
 
+def test_a_refusal_names_what_came_closest(
+    services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Iterator[AnswerEvent]:
+        yield AnswerEvent(NOT_FOUND, True, AnswerResult(NOT_FOUND, "not_found", 0.9, (), AnswerStats()))
+
+    monkeypatch.setattr(engine_answering, "answer", refuse)
+    answer = ask(services, archive, QUESTION)
+    assert (answer["status"], answer["citations"]) == ("not_found", [])
+    assert 1 <= len(answer["closest"]) <= 3
+    for item in answer["closest"]:
+        assert item["quote"] in " ".join(FILES.values())
+    assert any("12 Harbour Street" in item["quote"] for item in answer["closest"])
+
+
 def test_an_empty_archive_answers_that_it_does_not_say(services: Services) -> None:
     answer = ask(services, library.create_archive(services, "Empty"), QUESTION)
-    assert (answer["status"], answer["citations"]) == ("not_found", [])
+    assert (answer["status"], answer["citations"], answer["closest"]) == ("not_found", [], [])
     assert answer["context"] == {"documents": 0, "tokens_read": 0, "tokens_total": 0, "not_read": []}
 
 

@@ -189,6 +189,21 @@ def test_not_found_says_so(seeds: Seeds) -> None:
     assert "Nothing that was read supports an answer" in said
 
 
+def test_what_came_closest_is_shown_and_opens_on_its_page(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    document = seeds.lease(archive)
+    near = {"document": document.name, "page": 1, "start": 0, "end": len(QUOTE), "quote": QUOTE}
+    gone = near | {"document": "gone.txt", "quote": "<b>rent</b>"}
+    finding = seeds.finding(archive, "not_found", "", details={"closest": [near, gone]})
+    page = look_at(finding.id)
+    assert "What came closest" in words_of(page)
+    assert "<b>rent" not in html_of(page)
+    opened = page.button(key=f"open_closest_{finding.id}_1").click().run()
+    assert f"Close page {near['page']}" in labels(opened)
+    assert f"{QUOTE}</mark>" in html_of(opened)
+    assert "has been removed" in notices(page.button(key=f"open_closest_{finding.id}_2").click().run())
+
+
 def test_a_failed_answer_says_why_without_markup(seeds: Seeds) -> None:
     archive = seeds.archive()
     page = look_at(seeds.finding(archive, "failed", "", error="Bad ![x](http://e/x.png)").id)

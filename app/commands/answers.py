@@ -23,6 +23,8 @@ def print_answer(answer: dict[str, Any]) -> None:
     for paragraph in answer["answer"].split("\n\n"):
         print(clean(paragraph))
     print_citations(answer["citations"])
+    for item in answer.get("closest", ()):
+        print(f'  Closest: {clean(item["document"])}, page {item["page"]}: "{clean(item["quote"])}"')
     print(f"  {coverage(answer['context'])}")
     if asked["kind"] == ANSWER:
         print(f"  Follow up with --follow {asked['finding']}.")

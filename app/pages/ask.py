@@ -5,6 +5,7 @@ import streamlit as st
 from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, Request, request_of
 from app.view import asking, frame, live, questions, run_sheet, sidebar, threads
 from app.view.answer import draw_citations, draw_coverage, draw_head, draw_text
+from app.view.closest import draw_closest
 from app.view.copying import draw_copy
 from app.view.exports import draw_exports
 from app.view.found import draw_found
@@ -60,6 +61,7 @@ def draw_answer(finding: Finding, archive: Archive) -> None:
         draw_found(finding)
     else:
         draw_citations(finding, questions.load_page, questions.load_sureness(finding))
+        draw_closest(finding)
     draw_coverage(finding)
 
 

@@ -5,6 +5,7 @@ import streamlit as st
 from app.view import frame, questions, reports, run_sheet, sidebar
 from app.view.annotations import draw_annotation, tags_html
 from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
+from app.view.closest import draw_closest
 from app.view.exports import draw_exports
 from app.view.gauges import draw_gauges
 from app.view.shelf import load_archives
@@ -82,6 +83,7 @@ def draw_opened(finding: Finding) -> None:
         draw_head(finding)
         draw_text(finding)
         draw_citations(finding, questions.load_page, questions.load_sureness(finding))
+        draw_closest(finding)
         draw_coverage(finding)
         draw_annotation(finding)
     with right:

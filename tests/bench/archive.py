@@ -119,7 +119,7 @@ FACTS: dict[str, Callable[[random.Random, str], Fact]] = {
 
 
 def write_archive(
-    folder: Path, documents: int, words: int, planted: int, seed: int = 0
+    folder: Path, documents: int = 90, words: int = 1800, planted: int = 40, seed: int = 0
 ) -> tuple[list[Planted], list[str]]:
     """Write `documents` text files of about `words` words, a fact planted in each of the first `planted`.
 

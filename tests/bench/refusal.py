@@ -1,10 +1,14 @@
 """Fit the refusal score of engine/refusal.py on questions whose document is, or is not, in the archive.
 
-    python tests/bench/refusal.py --model HOME/models/default --data DATA [--questions 50]
+    python tests/bench/refusal.py --model HOME/models/default --data DATA [--questions 50] [--planted HOME]
 
 A third of each set's documents is left out. Questions are answered by the eight best passages by words, re-
 ranked by the model, as the product does; the numbers the score takes are logged for each question, then
 a logistic curve is fitted (and judged on questions left out of the fit, five-fold).
+
+Questions of these sets share words with their passages. --planted adds questions in other words: those of the
+archive that tests/bench/planted.py --seed 1 has read in HOME, to be answered where the best passage is the
+right one. Test the weights on another seed.
 """
 
 import argparse
@@ -12,22 +16,41 @@ import json
 import random
 import sqlite3
 import sys
+import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import app.bench  # noqa: F401  (before torch)
+from app.recalling import EVIDENCE, as_evidence, find_candidates
+from app.services import Services
+from app.settings import Options
 from engine import Engine
+from engine.answering import FOUND_NEEDED
 from engine.convert.data import Passage, Question, read_eval
 from engine.evidence import Evidence, rank_evidence
+from engine.refusal import (
+    INTERCEPT,
+    NAMED_NEEDED,
+    PER_LIKELIHOOD,
+    PER_ODDS,
+    PER_RELEVANCE,
+    found_probability,
+)
 from engine.support import SentenceIndex
+from storage import archives
 from storage.fulltext.terms import split_query
+from tests.bench.archive import write_archive
+from tests.bench.planted import NAME
 from tests.bench.record import record
 
 SETS = ("squad", "physics", "medical", "statutes", "covidqa", "nq")
 CANDIDATES = 8
+PLANTED_SEED = 1
 
 
 class Words:
@@ -76,6 +99,29 @@ def measure(engine: Engine, data: Path, name: str, count: int) -> list[dict[str,
     return rows
 
 
+def planted(home: Path) -> list[dict[str, object]]:
+    """The same for planted facts in their own and in other words, whose names the archive holds."""
+    services = Services(Options(home=home))
+    with services.database.session() as s:
+        archive = archives.get_archive(s, NAME)
+    context, rows = services.contexts.get(services, archive.id), []
+    with tempfile.TemporaryDirectory() as folder:
+        facts, _ = write_archive(Path(folder), seed=PLANTED_SEED)
+    for wording in ("question", "paraphrase"):
+        for item in facts:
+            question = getattr(item.fact, wording)
+            found = as_evidence(find_candidates(services, context, archive.id, question, None))
+            ranked = rank_evidence(services.engine, question, found, EVIDENCE)
+            index, best = SentenceIndex([w.evidence for w in ranked]), ranked[0]
+            if index.named(question) < NAMED_NEEDED:
+                continue
+            ((_, relevance),) = index.best_for_question(question)
+            right = item.fact.sentence in " ".join(best.evidence.text.split())
+            row = {"set": f"planted {wording}", "found": right, "gain": best.gain, "odds": best.odds}
+            rows.append({**row, "relevance": relevance})
+    return rows
+
+
 def fit(inputs: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """Logistic regression [1 + n]: intercept first; light ridge on the slopes."""
     weights = torch.zeros(inputs.shape[1] + 1, dtype=torch.float64, requires_grad=True)
@@ -113,12 +159,22 @@ def judge(rows: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
+def now(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Share of right decisions with the weights as they are shipped, by set."""
+    said: dict[str, list[bool]] = {}
+    for r in rows:
+        probability = found_probability(r["gain"], r["odds"], r["relevance"])
+        said.setdefault(r["set"], []).append((probability >= FOUND_NEEDED) == r["found"])
+    return {name: round(sum(right) / len(right), 3) for name, right in said.items()}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=50, help="a set")
+    parser.add_argument("--planted", type=Path, help="home folder of tests/bench/planted.py --seed 1")
     parser.add_argument("--rows", type=Path, help="keep the single measurements here (JSON lines)")
     options = parser.parse_args()
     engine, rows = Engine.load(options.model), []
@@ -127,7 +183,13 @@ def main() -> None:
         print(name, len(rows), file=sys.stderr, flush=True)
         if options.rows:
             options.rows.write_text("\n".join(map(json.dumps, rows)), "utf-8")
-    record("refusal", {"sets": SETS, "a_set": options.questions, "candidates": CANDIDATES}, judge(rows))
+    sets = [*SETS]
+    if options.planted:
+        rows += planted(options.planted)
+        sets.append("planted")
+    shared = {"sets": sets, "a_set": options.questions, "candidates": CANDIDATES}
+    shipped = {"shipped": [INTERCEPT, PER_LIKELIHOOD, PER_ODDS, PER_RELEVANCE], "right_as_shipped": now(rows)}
+    record("refusal", shared, judge(rows) | shipped)
 
 
 if __name__ == "__main__":
