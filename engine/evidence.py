@@ -17,6 +17,15 @@ PER_LOGIT = 1.0
 """Nats of likelihood that one unit of the log odds is worth in the order of passages: of 96 development
 questions with six close passages each, 0.82 find the right one first (by likelihood alone 0.72)."""
 
+PER_NAT = 0.4
+"""What a nat of a sentence's likelihood of the question weighs beside the words they share: of 36 SQuAD
+questions 0.97 pick the right sentence (by words alone 0.86), of 24 planted facts in other words 0.46 (0)."""
+
+PER_ODDS = 0.15
+"""The same for the log odds that the sentence answers: of 40 planted facts in other words 0.93 pick the right
+sentence of their passage (without 0.85), of 30 questions of NQ 0.70 (0.57), COVID-QA 0.89 (0.86), of 15 of
+SQuAD 0.87 (0.80)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -89,9 +98,10 @@ def question_alone(engine: Engine, question: str) -> float:
     return _read(engine, [], question)[0]
 
 
-def question_likelihood(engine: Engine, title: str, text: str, question: str) -> float:
-    """Mean log likelihood (nats a token) of `question` right after a passage."""
-    return _read(engine, [(title, text)], question)[0]
+def sentence_fit(engine: Engine, title: str, text: str, question: str) -> float:
+    """How well a sentence fits the question beyond the words they share, in shares of the question."""
+    likelihood, odds = _read(engine, [(title, text)], question)
+    return PER_NAT * likelihood + PER_ODDS * odds
 
 
 def _read(engine: Engine, passages: Sequence[tuple[str, str]], question: str) -> tuple[float, float]:

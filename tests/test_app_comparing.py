@@ -34,7 +34,7 @@ def archive(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Read by the tiny model, which cannot weigh words: shared words decide."""
     copy_read(tmp_path, FILES)
     monkeypatch.setattr(answering, "found_probability", lambda *_: 0.9)
-    monkeypatch.setattr(answering, "question_likelihood", lambda *_: 0.0)
+    monkeypatch.setattr(answering, "sentence_fit", lambda *_: 0.0)
     with services.database.session() as s:
         return archives.get_archive(s, "Archive")
 

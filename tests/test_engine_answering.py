@@ -4,7 +4,9 @@ import pytest
 
 from engine import Engine, drafting
 from engine import answering as module
+from engine import evidence as evidence_module
 from engine.answering import NOT_FOUND, Evidence, Weighed, answer, rank_evidence
+from engine.evidence import sentence_fit
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
 from engine.sentences import content_terms, sentence_spans
@@ -31,7 +33,7 @@ def said(monkeypatch):
 
     def say(draft: str, probability: float = 0.9) -> None:
         monkeypatch.setattr(module, "found_probability", lambda *_: probability)
-        monkeypatch.setattr(module, "question_likelihood", lambda *_: 0.0)  # a random model's is noise
+        monkeypatch.setattr(module, "sentence_fit", lambda *_: 0.0)  # a random model's is noise
 
         def stream(self):
             self.text = draft
@@ -178,8 +180,19 @@ def test_the_likelier_of_two_fitting_sentences_is_chosen(engine, said, monkeypat
     def likelihood(_engine, _title, text, _question):
         return 0.0 if "ninety" in text else -2.0
 
-    monkeypatch.setattr(module, "question_likelihood", likelihood)
+    monkeypatch.setattr(module, "sentence_fit", likelihood)
     assert _ask(engine, evidence=(both,)).answer == "The notice period is ninety days. [1]"
+
+
+def test_of_two_sentences_as_likely_the_one_that_answers_fits_better(engine, monkeypatch):
+    def read(_engine, passages, _question):
+        return -1.0, 2.0 if "ninety" in passages[0][1] else -2.0
+
+    monkeypatch.setattr(evidence_module, "_read", read)
+    fits = [
+        sentence_fit(engine, "x.txt", text, "How long is the notice?") for text in ("ninety days", "short")
+    ]
+    assert fits[0] > fits[1]
 
 
 def test_a_statement_said_twice_is_shown_once(engine, said):
@@ -228,7 +241,7 @@ def test_the_draft_ends_with_its_first_sentence(engine, monkeypatch):
 
 def test_a_draft_cut_off_in_mid_sentence_is_not_shown(engine, monkeypatch):
     monkeypatch.setattr(module, "found_probability", lambda *_: 0.9)
-    monkeypatch.setattr(module, "question_likelihood", lambda *_: 0.0)
+    monkeypatch.setattr(module, "sentence_fit", lambda *_: 0.0)
     words = engine.tokenizer.encode("The notice period is ninety days and")
     monkeypatch.setattr(engine, "generate", lambda *_: iter(words))
     events = list(answer(engine, None, NOTICE, [Weighed(LEASE, 1.0)], max_new_tokens=len(words)))

@@ -10,6 +10,6 @@ from app.cli import main
 from engine import answering
 
 answering.found_probability = lambda *_: 0.9
-answering.question_likelihood = lambda *_: 0.0
+answering.sentence_fit = lambda *_: 0.0
 
 sys.exit(main(["worker"]))
