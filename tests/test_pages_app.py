@@ -17,13 +17,13 @@ from streamlit.testing.v1 import AppTest
 from app.view.sample import FOLDER, is_sample, sample
 from storage.ingest import SUPPORTED, expand, parse
 
-PAGES = ("library", "ask", "matrix", "findings", "machine", "help")
+PAGES = ("library", "ask", "matrix", "findings", "spikes", "machine", "help")
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("streamlit_app.py", default_timeout=60).run()
 titles = [app.title[0].value]
-for name in ("ask", "matrix", "findings", "machine", "help"):
+for name in ("ask", "matrix", "findings", "spikes", "machine", "help"):
     app.switch_page(f"app/pages/{name}.py").run()
     assert not app.exception, app.exception
     titles.append(app.title[0].value)
@@ -42,7 +42,9 @@ def test_every_page_opens_and_none_imports_torch() -> None:
         timeout=120,
     )
     assert visit.returncode == 0, visit.stderr[-2000:]
-    assert visit.stdout.strip().endswith("['Library', 'Ask', 'Matrix', 'Findings', 'Engine', 'Help'] []")
+    assert visit.stdout.strip().endswith(
+        "['Library', 'Ask', 'Matrix', 'Findings', 'Spikes', 'Engine', 'Help'] []"
+    )
 
 
 def test_the_library_leads_to_the_ask_page() -> None:

@@ -1,15 +1,37 @@
 """The worker, with a model that cannot weigh words: the tiny random one of these tests.
 
 Whether evidence answers a question, and which sentence is the likelier, takes a trained model. Here every
-question is taken to be answerable and the shared words decide; everything else is the product's own.
+question is taken to be answerable and the shared words decide; scans are never recognised, as where the extra
+is not installed; and while a file named `hold` lies in the home folder answers wait. Everything else is the
+product's own.
 """
 
+import os
 import sys
+import time
+from pathlib import Path
 
 from app.cli import main
-from engine import answering
+from engine import answering, refusal
+from storage.ingest import parser
 
-answering.found_probability = lambda *_: 0.9
-answering.question_likelihood = lambda *_: 0.0
+HOLD = Path(os.environ["ENGRAM_HOME"]) / "hold"
+
+
+def found_probability(*_: object, **__: object) -> float:
+    """Always found."""
+    return 0.9
+
+
+def question_likelihood(*_: object) -> float:
+    """The same for every passage, once there is no hold on answers."""
+    while HOLD.exists():
+        time.sleep(0.02)
+    return 0.0
+
+
+answering.found_probability = refusal.found_probability = found_probability
+answering.question_likelihood = question_likelihood
+parser.can_recognise = lambda: False
 
 sys.exit(main(["worker"]))
