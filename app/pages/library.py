@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.view import actions, dialogs, frame, keeping, keeping_dialogs, live, sidebar
 from app.view.coverage import draw_unread
-from app.view.documents import draw_documents
+from app.view.documents import draw_documents, load_tags
 from app.view.progress import draw_failure, draw_jobs
 from app.view.sample import is_sample
 from app.view.shelf import Shelf, load_archives, load_shelf, load_work
@@ -91,7 +91,8 @@ def documents_of(archive: Archive, every_s: float) -> None:
             now = load_shelf(archive.id)
             st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
             if now.documents:
-                selected = draw_documents(now.documents, key=f"documents_{archive.id}")
+                key = f"documents_{archive.id}"
+                selected = draw_documents(now.documents, key, load_tags(archive.id))
                 actions.draw_actions(archive, selected)
                 draw_unread(now.documents)
                 if now.languages:
