@@ -186,3 +186,33 @@ def test_help_reads_the_same_before_there_is_anything(seeds: Seeds) -> None:
     assert not page.exception
     assert "Privacy" in page.markdown[0].value
     assert "Worker not running" in words_of(page)
+
+
+def test_restoring_into_a_fresh_home_shows_how_far_it_is_and_opens_what_came(seeds: Seeds) -> None:
+    page = press(open_page("library"), "Restore a backup")
+    page.text_input(key="restore_file").set_value("/backups/leases.engram.zip")
+    page = press(page, "Restore")
+    with seeds.database.session() as s:
+        (job,) = jobs.list_jobs(s)
+        jobs.claim_job(s, job.id, "tester")
+        jobs.beat(s, job.id, done=3, total=12, unit="documents", message="restoring lease.md")
+    said = words_of(page.run())
+    assert "Restoring lease.md 3 of 12 documents" in said
+    others = [seeds.archive(name) for name in ("Leases", "Newer")]
+    with seeds.database.session() as s:
+        jobs.finish(s, job.id, {"archive_id": others[0].id, "archive": "Leases", "documents": 12})
+    page = page.run()
+    assert not page.exception
+    assert page.selectbox[0].value == others[0].id
+    assert [toast.value for toast in page.toast] == ["Restored as Leases"]
+
+
+def test_a_backup_that_cannot_be_restored_is_told_on_the_first_visit(seeds: Seeds) -> None:
+    with seeds.database.session() as s:
+        job = jobs.enqueue(s, "restore", None, {"file": "/no/such.zip"})
+        jobs.claim_job(s, job.id, "tester")
+        jobs.fail(s, job.id, "There is no such file.", "Check the path.")
+    page = open_page("library")
+    assert not page.exception
+    assert "Restoring stopped." in notices(page)
+    assert "Check the path" in notices(page).replace("\\", "")

@@ -32,6 +32,10 @@ def first_visit() -> None:
         '<p class="eg-small">The sample holds twelve short documents on medicine, law and physics. '
         "Reading it takes about a minute.</p>"
     )
+    busy = bool(load_work(None).active)
+    if busy:
+        sidebar.draw_missing_worker(waiting=True)
+    work_on(None, busy)
 
 
 def bring_in(archive: Archive) -> None:
@@ -53,13 +57,13 @@ def bring_in(archive: Archive) -> None:
             actions.add_path(archive, path)
 
 
-def work_on(archive: Archive, busy: bool) -> None:
+def work_on(archive_id: int | None, busy: bool) -> None:
     """Jobs under way, or what the last one failed of; refreshed every second while something goes on."""
 
     @st.fragment(run_every=BUSY_S if busy else IDLE_S)
     def refreshed() -> None:
         with frame.guarded():
-            work = load_work(archive.id)
+            work = load_work(archive_id)
             if bool(work.active) != busy:
                 st.rerun()
             cancelled = draw_jobs(work.active)
@@ -114,13 +118,14 @@ def whole_archive(archives: list[Archive]) -> None:
     sidebar.draw_missing_worker(waiting=busy)
     keeping.draw_about(archive)
     bring_in(archive)
-    work_on(archive, busy)
+    work_on(archive.id, busy)
     documents_of(archive, BUSY_S if busy and len(now.documents) <= QUICK_TABLE else IDLE_S)
 
 
 frame.style()
 with frame.guarded():
     sidebar.draw_worker()
+    keeping.take_restored()
     archives = load_archives()
     if archives:
         frame.heading("Library", LEAD)

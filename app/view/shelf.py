@@ -46,10 +46,11 @@ def load_archives() -> list[Archive]:
         return archives.list_archives(s)
 
 
-def load_work(archive_id: int) -> Work:
-    """The work as it stands now; cheap, however many documents there are."""
+def load_work(archive_id: int | None) -> Work:
+    """The work as it stands now; cheap, however many documents there are. None: what belongs to no archive."""
     with services().database.session() as s:
-        found = [job for job in jobs.list_jobs(s, archive_id, limit=50) if job.kind in LONG_WORK]
+        own = [] if archive_id is None else jobs.list_jobs(s, archive_id, limit=50)
+        found = [job for job in own if job.kind in LONG_WORK]
         found += [job for job in jobs.list_jobs(s, limit=50) if job.kind == "restore"]
     active = sorted(
         (job for job in found if is_active(job)), key=lambda job: (job.status != "running", job.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from app.questions import submit
 from app.request import Request
 from app.services import Services
 from app.settings import Options
-from storage import Archive, Document, Finding, archives, documents, findings, jobs
+from storage import Archive, Document, Finding, documents, findings, jobs
 
 WAIT_S = 120.0
 
@@ -47,21 +47,19 @@ class Desk:
         with self.services.database.session() as s:
             return documents.list_documents(s, archive.id)
 
-    def named(self, name: str) -> Archive:
-        """The archive of this name."""
-        with self.services.database.session() as s:
-            return archives.get_archive(s, name)
-
     def rest(self, archive: Archive) -> None:
         """Wait until nothing is left to do for the archive."""
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            with self.services.database.session() as s:
-                busy = jobs.list_jobs(s, archive.id, active=True)
-            if not busy:
-                return
-            time.sleep(0.05)
-        raise TimeoutError(f"{archive.name}: {[(job.kind, job.status, job.message) for job in busy]}")
+        _until(lambda: not self._active(archive), lambda: f"{archive.name}: {self._active(archive)}")
+
+    def beat(self, archive: Archive) -> None:
+        """Wait until the worker has looked at what is wanted of the archive's job in hand."""
+        before = self._active(archive)
+        _until(lambda: self._active(archive) != before, lambda: f"no heartbeat of {before}")
+
+    def _active(self, archive: Archive) -> list[tuple[str, str, str]]:
+        with self.services.database.session() as s:
+            active = jobs.list_jobs(s, archive.id, active=True)
+        return [(job.kind, job.status, str(job.heartbeat_at)) for job in active]
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -71,3 +69,11 @@ class Desk:
             yield
         finally:
             self._hold.unlink(missing_ok=True)
+
+
+def _until(true: Callable[[], bool], words: Callable[[], str]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(words())
+        time.sleep(0.05)

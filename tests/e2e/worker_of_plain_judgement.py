@@ -2,8 +2,8 @@
 
 Whether evidence answers a question, and which sentence is the likelier, takes a trained model. Here every
 question is taken to be answerable and the shared words decide; scans are never recognised, as where the extra
-is not installed; and while a file named `hold` lies in the home folder answers wait. Everything else is the
-product's own.
+is not installed; a Stop is noticed soon; and while a file named `hold` lies in the home folder answers wait.
+Everything else is the product's own.
 """
 
 import os
@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from app import task
 from app.cli import main
 from engine import answering, refusal
 from storage.ingest import parser
@@ -19,19 +20,15 @@ HOLD = Path(os.environ["ENGRAM_HOME"]) / "hold"
 
 
 def found_probability(*_: object, **__: object) -> float:
-    """Always found."""
+    """Always found, once there is no hold on answers."""
+    while HOLD.exists():
+        time.sleep(0.02)
     return 0.9
 
 
-def question_likelihood(*_: object) -> float:
-    """The same for every passage, once there is no hold on answers."""
-    while HOLD.exists():
-        time.sleep(0.02)
-    return 0.0
-
-
 answering.found_probability = refusal.found_probability = found_probability
-answering.question_likelihood = question_likelihood
+answering.question_likelihood = lambda *_: 0.0
 parser.can_recognise = lambda: False
+task.BEAT_S = 0.5
 
 sys.exit(main(["worker"]))
