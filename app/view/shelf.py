@@ -47,7 +47,7 @@ def load_archives() -> list[Archive]:
 
 
 def load_work(archive_id: int | None) -> Work:
-    """The work as it stands now; cheap, however many documents there are. None: what belongs to no archive."""
+    """The work as it stands now; cheap, however many documents. None: what belongs to no archive."""
     with services().database.session() as s:
         own = [] if archive_id is None else jobs.list_jobs(s, archive_id, limit=50)
         found = [job for job in own if job.kind in LONG_WORK]
