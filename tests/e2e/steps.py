@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
@@ -36,9 +37,10 @@ def visit(page: Page, title: str, archive: Archive | None = None, **address: obj
 
 
 def press(page: Page, label: str, within: Locator | None = None) -> None:
-    """Press the one button of this label."""
+    """Press the one button of this label; a shortcut may stand behind it."""
     settle(page)
-    (within or page).get_by_role("button", name=label, exact=True).click()
+    named = re.compile(rf"^{re.escape(label)}( Shortcut .*)?$")
+    (within or page).get_by_role("button", name=named).click()
 
 
 def make_archive(page: Page, name: str) -> None:
@@ -57,7 +59,8 @@ def send(page: Page, *files: Path | FilePayload) -> None:
     """Choose files to upload, as the file chooser of the one drop zone would."""
     chooser = page.locator('input[type="file"]')
     expect(chooser).to_have_count(1)
-    chooser.set_input_files(list(files))
+    named = [payload(file.name, file.read_bytes()) if isinstance(file, Path) else file for file in files]
+    chooser.set_input_files(named)
 
 
 def payload(name: str, content: bytes) -> FilePayload:
@@ -112,9 +115,11 @@ def show_page(page: Page, number: int = 1) -> Locator:
     return viewer
 
 
-def table(page: Page) -> Locator:
-    """The table of the page; it is drawn on a canvas."""
-    return page.get_by_test_id("stDataFrame").get_by_test_id("data-grid-canvas")
+def marked(page: Page, quote: str) -> None:
+    """Wait until the viewer marks this and nothing else."""
+    expect(page.locator(".st-key-cited_page mark").filter(has_text=quote).first).to_be_visible()
+    expect(page.locator(".st-key-cited_page mark")).to_have_count(1)
+    settle(page)
 
 
 def cell(page: Page, column: int, row: int) -> Locator:
@@ -123,9 +128,10 @@ def cell(page: Page, column: int, row: int) -> Locator:
 
 
 def click_table(page: Page, x: int, row: int) -> None:
-    """Click into a row of the table, -1 being its head, `x` pixels from its left edge."""
+    """Click into a row of the table, -1 being its head, `x` pixels from its left edge: it is a canvas."""
     settle(page)
-    table(page).click(position={"x": x, "y": ROW_PX * (row + 1) + ROW_PX / 2})
+    grid = page.get_by_test_id("stDataFrame").locator(".dvn-scroller")
+    grid.click(position={"x": x, "y": ROW_PX * (row + 1) + ROW_PX / 2})
 
 
 def download(page: Page, button: Locator) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from desk import Desk
 from playwright.sync_api import Page, expect
-from steps import LEASE, NOTICE_QUESTION, OTHER_LEASE, ask, pick, press, settle, visit
+from steps import LEASE, NOTICE_QUESTION, OTHER_LEASE, RENT_QUESTION, ask, pick, press, settle, visit
 
 from storage import Archive
 from storage.tags import tag_documents
@@ -66,13 +66,13 @@ def test_a_question_under_way_ends_on_the_findings_page_by_itself(
     with desk.held():
         visit(page, "Ask", archive)
         box = page.get_by_placeholder("Ask a question")
-        box.fill("What is the deposit?")
+        box.fill(RENT_QUESTION)
         box.press("Enter")
         expect(page.get_by_text("Reading the best passages")).to_be_visible()
         settle(page)
         page.get_by_role("link", name="Findings").click()
-        row = page.locator('[class*="st-key-finding_"]').filter(has_text="What is the deposit?")
+        row = page.locator('[class*="st-key-finding_"]').filter(has_text=RENT_QUESTION)
         expect(row).to_contain_text("answering")
     expect(row).to_contain_text("by the archive")
-    press(page, "What is the deposit?")
-    expect(page.locator(".eg-answer")).to_contain_text("7,350 euros")
+    press(page, RENT_QUESTION)
+    expect(page.locator(".eg-answer")).to_contain_text("2,450 euros")

@@ -31,7 +31,7 @@ LIFETIME = "The measured mean lifetime of the muon is 2.184 ± 0.021 microsecond
 def upload(page: Page) -> None:
     hostile = payload(EVIL, b"Nothing of note stands here.\n")
     empty = payload("empty.txt", b"")
-    send(page, *(payload(path.name, path.read_bytes()) for path in (LEASE, PAPER)), hostile, empty)
+    send(page, LEASE, PAPER, hostile, empty)
 
 
 def test_upload_read_ask_check_export(page: Page) -> None:

@@ -86,6 +86,7 @@ def test_a_finding_gets_a_note_and_a_tag_and_is_found_by_them(page: Page, archiv
     tags = form.get_by_role("combobox", name="Tags")
     tags.fill("urgent")
     tags.press("Enter")
+    tags.press("Tab")  # the list that dropped down lies over the button
     press(page, "Save", form)
     expect(page.locator(".eg-note")).to_have_text("Ask counsel")
     expect(page.locator(".eg-tag")).to_have_text("urgent")
@@ -115,6 +116,7 @@ def test_a_report_is_put_in_order_and_taken_along_in_every_format(page: Page, ar
     settle(page)
     page.get_by_label("Introduction").fill("Read for the annual review.")
     press(page, "Save")
+    expect(page.get_by_test_id("stToast").filter(has_text="Saved")).to_be_visible()
     settle(page)
 
     exports = page.locator('[class*="st-key-export_report_"]')

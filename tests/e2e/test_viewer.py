@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from desk import Desk
 from playwright.sync_api import Page, expect
-from steps import LEASE, download, press, settle, show_page, visit
+from steps import LEASE, download, marked, press, settle, show_page, visit
 
 from app.request import SUMMARY, Request, titled
 from storage import Archive
@@ -38,12 +38,12 @@ def test_citations_lead_to_one_another(page: Page, desk: Desk, archive: Archive)
     first, second = (citation.quote for citation in finding.citations[:2])
     visit(page, "Ask", archive, finding=finding.id)
     viewer = show_page(page)
-    expect(viewer.locator("mark")).to_have_text(first)
+    marked(page, first)
     expect(viewer.get_by_role("button", name="Previous citation")).to_be_disabled()
     press(page, "Next citation")
-    expect(viewer.locator("mark")).to_have_text(second)
+    marked(page, second)
     press(page, "Previous citation")
-    expect(viewer.locator("mark")).to_have_text(first)
+    marked(page, first)
 
 
 def test_pages_are_turned_searched_and_taken_along(
@@ -55,7 +55,7 @@ def test_pages_are_turned_searched_and_taken_along(
     expect(page.locator(".eg-source").first).to_contain_text(RENT)
     viewer = show_page(page)
     text = viewer.locator(".eg-page")
-    expect(text.locator("mark")).to_have_text(RENT)
+    marked(page, RENT)
     assert finding.citations[0].page == 3
 
     press(page, "Previous page")
@@ -72,8 +72,8 @@ def test_pages_are_turned_searched_and_taken_along(
     expect(viewer.get_by_text("1 place")).to_be_visible()
     settle(page)
     viewer.get_by_role("button", name="Page 2:").click()
-    expect(text.locator("mark")).to_have_text("six months")
+    marked(page, "six months")
     press(page, "Back to the quote")
-    expect(text.locator("mark")).to_have_text(RENT)
+    marked(page, RENT)
 
     assert download(page, viewer.get_by_role("button", name="Whole document")) == book.read_bytes()
