@@ -75,7 +75,7 @@ def draw_documents(
     column = st.column_config
     event = st.dataframe(
         table(documents, tagged),
-        key=key,
+        key=_key_of_rows(key, tuple(document.id for document in documents)),
         hide_index=True,
         height=ROW_PX * (min(len(documents), MAX_ROWS_SHOWN) + 1) + 3,
         on_select="rerun",
@@ -93,3 +93,11 @@ def draw_documents(
     )
     rows = event["selection"]["rows"] if event else []
     return [documents[row] for row in rows if row < len(documents)]
+
+
+def _key_of_rows(key: str, ids: tuple[int, ...]) -> str:
+    """A selection is kept by row: where other documents take the rows, another key forgets it."""
+    before, turn = st.session_state.get(f"rows_{key}", ((), 0))
+    turn += ids[: len(before)] != before
+    st.session_state[f"rows_{key}"] = (ids, turn)
+    return f"{key}_{turn}" if turn else key

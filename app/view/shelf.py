@@ -62,12 +62,19 @@ def load_shelf(archive_id: int) -> Shelf:
     """The shelf as it stands now."""
     work = load_work(archive_id)
     with services().database.session() as s:
-        rows = documents.list_documents(s, archive_id)
+        rows = in_order(documents.list_documents(s, archive_id))
         covered = documents.coverage(s, archive_id)
         model = model_in_use(s)
     read = languages_of(model, services().home.models / model)
     spoken = statement((row.language for row in rows if row.tokens), read)
     return Shelf(rows, work, _sentence(covered, work.active), spoken, covered.tokens_read)
+
+
+def in_order(rows: Sequence[Document]) -> list[Document]:
+    """Documents in the order of adding, those of the context among them in its order."""
+    placed = [row for row in rows if row.position is not None]
+    following = iter(sorted(placed, key=lambda row: row.position or 0))
+    return [row if row.position is None else next(following) for row in rows]
 
 
 def model_in_use(s: Session) -> str:

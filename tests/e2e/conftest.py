@@ -26,7 +26,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 START_S = 60.0
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 
 
 @dataclass(slots=True)

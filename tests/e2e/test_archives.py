@@ -30,7 +30,7 @@ def test_an_archive_is_renamed_described_and_its_documents_tagged(page: Page, de
     visit(page, "Library", archive)
     manage(page, "Rename…")
     dialog = page.get_by_test_id("stDialog")
-    dialog.get_by_label("Name").fill("Harbour Street")
+    dialog.get_by_label("Name", exact=True).fill("Harbour Street")
     press(page, "Rename", dialog)
     expect(page.get_by_role("combobox", name="Archive")).to_have_value("Harbour Street")
 
@@ -56,6 +56,7 @@ def test_what_was_removed_or_deleted_comes_back(page: Page, desk: Desk) -> None:
     press(page, "Remove")
     press(page, "Remove", page.get_by_test_id("stDialog"))
     expect(page.get_by_text("The one document was read.")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_have_count(0)
     press(page, "Bring back 1 removed document")
     expect(page.get_by_text("All 2 documents read.")).to_be_visible()
 
