@@ -35,7 +35,7 @@ def test_an_archive_is_renamed_described_and_its_documents_tagged(page: Page, de
     expect(page.get_by_role("combobox", name="Archive")).to_have_value("Harbour Street")
 
     manage(page, "Description and tags…")
-    dialog.get_by_label("Description").fill("Leases of the harbour.")
+    dialog.get_by_label("Description", exact=True).fill("Leases of the harbour.")
     dialog.get_by_label("Tags, separated by commas").fill("property, current")
     press(page, "Save", dialog)
     expect(page.get_by_text("Leases of the harbour. #property #current")).to_be_visible()
@@ -111,14 +111,14 @@ def test_a_backup_becomes_an_archive_of_its_own(page: Page, desk: Desk, tmp_path
     visit(page, "Library", archive)
     manage(page, "Back up…")
     file, dialog = tmp_path / "leases.engram.zip", page.get_by_test_id("stDialog")
-    dialog.get_by_label("File").fill(str(file))
+    dialog.get_by_label("File", exact=True).fill(str(file))
     press(page, "Back up", dialog)
     expect(dialog).to_have_count(0)
     desk.rest(archive)
     assert zipfile.ZipFile(file).testzip() is None
 
     manage(page, "Restore a backup…")
-    dialog.get_by_label("File").fill(str(file))
+    dialog.get_by_label("File", exact=True).fill(str(file))
     press(page, "Restore", dialog)
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("combobox", name="Archive")).to_have_value("Kept safe (2)")
