@@ -23,8 +23,7 @@ WIDTHS = (0.66, 0.34)
 def nothing_to_ask(missing: str = "There is no archive yet.") -> None:
     """No archive, or one without documents: the way to the Library."""
     st.html(f'<p class="eg-lead">{safe(missing)} Add documents first, then ask.</p>')
-    if st.button("Go to the Library", type="primary", icon=":material/library_books:"):
-        st.switch_page("app/pages/library.py")
+    frame.way_to("library", "Go to the Library", "library_books")
 
 
 def suggestions(archive: Archive) -> None:

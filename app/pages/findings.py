@@ -20,8 +20,7 @@ def nothing_yet() -> None:
     st.html(
         '<p class="eg-lead">No findings yet. Each question is kept here with its answer and citations.</p>'
     )
-    if st.button("Ask a question", type="primary", icon=":material/forum:"):
-        st.switch_page("app/pages/ask.py")
+    frame.way_to("ask", "Ask a question", "forum")
 
 
 def draw_row(finding: Finding) -> bool:

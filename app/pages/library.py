@@ -82,8 +82,7 @@ def next_step(archive: Archive, now: Shelf) -> None:
     if not now.complete:
         return
     words = "Ask the sample archive" if is_sample(archive.name) else "Ask this archive"
-    if st.button(words, type="primary", icon=":material/forum:", key="to_ask"):
-        st.switch_page("app/pages/ask.py")
+    frame.way_to("ask", words, "forum")
 
 
 def documents_of(archive: Archive, every_s: float) -> None:

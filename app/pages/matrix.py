@@ -19,8 +19,7 @@ NAME_PX, ANSWER_PX = 200, 210
 def nothing_yet(missing: str = "There is no archive yet.") -> None:
     """No archive, or one without documents: the way to the Library."""
     st.html(f'<p class="eg-lead">{missing} Add documents first, then put questions to all of them.</p>')
-    if st.button("Go to the Library", type="primary", icon=":material/library_books:"):
-        st.switch_page("app/pages/library.py")
+    frame.way_to("library", "Go to the Library", "library_books")
 
 
 def follow_link() -> None:

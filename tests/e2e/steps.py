@@ -70,9 +70,9 @@ def payload(name: str, content: bytes) -> FilePayload:
 
 def go_to_ask(page: Page) -> None:
     """From the Library on, once everything was read."""
-    button = page.get_by_role("button", name="Ask this archive")
-    expect(button).to_be_visible()
-    button.click()
+    link = page.get_by_role("link", name="Ask this archive")
+    expect(link).to_be_visible()
+    link.click()
     expect(page.get_by_role("heading", level=1, name="Ask", exact=True)).to_be_visible()
     settle(page)
 

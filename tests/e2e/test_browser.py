@@ -38,7 +38,6 @@ def test_upload_read_ask_check_export(page: Page) -> None:
     make_archive(page, "Harbour <b>leases</b>")
 
     upload(page)
-    expect(page.get_by_role("button", name="Ask this archive")).to_be_visible()
     expect(page.get_by_text("3 of 4 documents read.")).to_be_visible()
     expect(page.locator(".eg-unread")).to_contain_text("empty.txt")
 
