@@ -238,11 +238,3 @@ def test_the_sample_archive_suggests_questions(seeds: Seeds) -> None:
     press(page, "What is the notice period for terminating the lease of 12 Harbour Street?")
     with seeds.database.session() as s:
         assert findings.list_findings(s, archive.id)[0].question.startswith("What is the notice period")
-
-
-def test_a_locked_or_damaged_database_is_told_in_words(seeds: Seeds) -> None:
-    seeds.database.close()
-    (seeds.home.path / "engram.db").write_bytes(b"this is not a database" * 100)
-    page = open_page("ask")
-    assert not page.exception
-    assert "database" in notices(page)

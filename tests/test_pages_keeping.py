@@ -85,16 +85,19 @@ def test_selected_documents_are_tagged_moved_and_parsed_again(seeds: Seeds, arch
     press(page, "Move")
     with seeds.database.session() as s:
         assert [row.name for row in documents.reading_order(s, archive.id)] == ["c.txt", "a.txt", "b.txt"]
+    assert list(page.run().dataframe[0].value["Document"]) == ["c.txt", "a.txt", "b.txt"]
     page = press(select(open_page("library"), archive, 0, 1), "Tags…")
     page.text_input(key="tags_words").set_value("signed")
     press(page, "Save")
     with seeds.database.session() as s:
         assert list(tags.document_tags(s, archive.id).values()) == [["signed"], ["signed"]]
     page = select(open_page("library"), archive, 0)
+    assert list(page.dataframe[0].value["Tags"]) == ["signed", "signed", ""]
     assert "New version…" in labels(page)
     press(page, "Parse again")
     with seeds.database.session() as s:
-        assert documents.list_documents(s, archive.id)[0].status == "queued"
+        found = documents.list_documents(s, archive.id)
+    assert [row.name for row in found if row.status == "queued"] == ["c.txt"]
 
 
 def test_what_was_deleted_or_removed_can_be_brought_back(seeds: Seeds, archive: Archive) -> None:
@@ -107,6 +110,7 @@ def test_what_was_deleted_or_removed_can_be_brought_back(seeds: Seeds, archive: 
     page = open_page("library")
     assert "Bring back 1 removed document" in labels(page)
     press(page, "Bring back Gone")
+    assert page.session_state["archive_id"] == other.id
     with seeds.database.session() as s:
         assert [row.name for row in archives.list_archives(s)] == ["Leases <b>", "Gone"]
 

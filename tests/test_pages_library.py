@@ -186,6 +186,17 @@ def test_a_document_is_removed_only_after_confirmation(seeds: Seeds) -> None:
         assert documents.list_documents(s, archive.id) == []
 
 
+def test_a_selection_does_not_pass_to_the_document_that_moves_up(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    seeds.lease(archive)
+    seeds.text(archive, "kept.txt", "Text.\n")
+    page = select_rows(open_page("library"), archive.id, 0)
+    assert [caption.value for caption in page.caption] == ["1 selected"]
+    page = press(page, "Remove").button(key="remove_confirmed").click().run()
+    assert [row["Document"] for row in table(page)] == ["kept.txt"]
+    assert not page.caption
+
+
 def test_a_folder_is_imported(seeds: Seeds, tmp_path: Path) -> None:
     archive = seeds.archive()
     page = open_page("library")

@@ -21,11 +21,10 @@ SUGGESTED = 4
 WIDTHS = (0.66, 0.34)
 
 
-def nothing_to_ask() -> None:
-    """No archive yet: the way to the Library."""
-    st.html('<p class="eg-lead">There is no archive yet. Add documents first, then ask.</p>')
-    if st.button("Go to the Library", type="primary", icon=":material/library_books:"):
-        st.switch_page("app/pages/library.py")
+def nothing_to_ask(missing: str = "There is no archive yet.") -> None:
+    """No archive, or one without documents: the way to the Library."""
+    st.html(f'<p class="eg-lead">{safe(missing)} Add documents first, then ask.</p>')
+    frame.way_to("library", "Go to the Library", "library_books")
 
 
 def suggestions(archive: Archive) -> None:
@@ -96,8 +95,9 @@ def draw_finding(finding: Finding, archive: Archive) -> None:
         threads.draw_follow_up(finding, archive)
     with right:
         live.draw_note(str(finding.run.get("device_note") or ""))
-        written = request_of(finding).kind not in (EVERYTHING, SUMMARY)
-        (draw_gauges if written else draw_search_gauges)(finding.context, finding.run)
+        if finding.run:  # what failed or was stopped early cost nothing that was measured
+            written = request_of(finding).kind not in (EVERYTHING, SUMMARY)
+            (draw_gauges if written else draw_search_gauges)(finding.context, finding.run)
     run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
@@ -144,6 +144,10 @@ with frame.guarded():
         archive = frame.choose_archive(archives)
         now = load_shelf(archive.id)
         sidebar.draw_missing_worker(waiting=bool(now.work.active))
-        kind = asking.choose_kind(archive)
-        asking.draw_form(archive, kind, now)
-        show(questions.in_hand(archive), archive, now, kind)
+        finding = questions.in_hand(archive)
+        if not (now.documents or now.work.active or finding):
+            nothing_to_ask("This archive holds no documents yet.")
+        else:
+            kind = asking.choose_kind(archive)
+            asking.draw_form(archive, kind, now)
+            show(finding, archive, now, kind)

@@ -13,6 +13,7 @@ from app.view.words import ago, count, plain, safe
 from storage import Archive, Finding
 
 PAGE_LENGTH = 25
+POLL_S = 1.0
 
 
 def nothing_yet() -> None:
@@ -20,8 +21,7 @@ def nothing_yet() -> None:
     st.html(
         '<p class="eg-lead">No findings yet. Each question is kept here with its answer and citations.</p>'
     )
-    if st.button("Ask a question", type="primary", icon=":material/forum:"):
-        st.switch_page("app/pages/ask.py")
+    frame.way_to("ask", "Ask a question", "forum")
 
 
 def draw_row(finding: Finding) -> bool:
@@ -87,7 +87,8 @@ def draw_opened(finding: Finding) -> None:
         draw_coverage(finding)
         draw_annotation(finding)
     with right:
-        draw_gauges(finding.context, finding.run)
+        if finding.run or finding.status == "running":
+            draw_gauges(finding.context, finding.run, running=finding.status == "running")
     run_sheet.draw_run_sheet(finding, key=f"sheet_{finding.id}")
 
 
@@ -133,6 +134,21 @@ def history(kept: list[Finding], words: str, archive: Archive) -> None:
         draw_tools(shown, chosen, archive)
 
 
+def await_answers(kept: list[Finding]) -> None:
+    """While something is being answered: the page is drawn again when that has come to an end."""
+    running = [finding.id for finding in kept if finding.status == "running"]
+
+    @st.fragment(run_every=POLL_S)
+    def refreshed() -> None:
+        with frame.guarded():
+            found = [questions.load(finding_id) for finding_id in running]
+            if any(finding is None or finding.status != "running" for finding in found):
+                st.rerun()
+
+    if running:
+        refreshed()
+
+
 def searchable(finding: Finding) -> str:
     """Everything of a finding that the search looks at."""
     own = [finding.question, finding.answer, status_words(finding.status), finding.note, *finding.tags]
@@ -169,6 +185,7 @@ with frame.guarded():
         reports.draw_reports(archive)
         if kept := questions.history(archive.id):
             history(kept, words, archive)
+            await_answers(kept)
         else:
             nothing_yet()
     if deleting := st.session_state.get("deleting"):

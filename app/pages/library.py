@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.view import actions, dialogs, frame, keeping, keeping_dialogs, live, sidebar
 from app.view.coverage import draw_unread
-from app.view.documents import draw_documents
+from app.view.documents import draw_documents, load_tags
 from app.view.progress import draw_failure, draw_jobs
 from app.view.sample import is_sample
 from app.view.shelf import Shelf, load_archives, load_shelf, load_work
@@ -32,6 +32,10 @@ def first_visit() -> None:
         '<p class="eg-small">The sample holds twelve short documents on medicine, law and physics. '
         "Reading it takes about a minute.</p>"
     )
+    busy = bool(load_work(None).active)
+    if busy:
+        sidebar.draw_missing_worker(waiting=True)
+    work_on(None, busy)
 
 
 def bring_in(archive: Archive) -> None:
@@ -53,13 +57,13 @@ def bring_in(archive: Archive) -> None:
             actions.add_path(archive, path)
 
 
-def work_on(archive: Archive, busy: bool) -> None:
+def work_on(archive_id: int | None, busy: bool) -> None:
     """Jobs under way, or what the last one failed of; refreshed every second while something goes on."""
 
     @st.fragment(run_every=BUSY_S if busy else IDLE_S)
     def refreshed() -> None:
         with frame.guarded():
-            work = load_work(archive.id)
+            work = load_work(archive_id)
             if bool(work.active) != busy:
                 st.rerun()
             cancelled = draw_jobs(work.active)
@@ -78,8 +82,7 @@ def next_step(archive: Archive, now: Shelf) -> None:
     if not now.complete:
         return
     words = "Ask the sample archive" if is_sample(archive.name) else "Ask this archive"
-    if st.button(words, type="primary", icon=":material/forum:", key="to_ask"):
-        st.switch_page("app/pages/ask.py")
+    frame.way_to("ask", words, "forum")
 
 
 def documents_of(archive: Archive, every_s: float) -> None:
@@ -91,7 +94,8 @@ def documents_of(archive: Archive, every_s: float) -> None:
             now = load_shelf(archive.id)
             st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
             if now.documents:
-                selected = draw_documents(now.documents, key=f"documents_{archive.id}")
+                key = f"documents_{archive.id}"
+                selected = draw_documents(now.documents, key, load_tags(archive.id))
                 actions.draw_actions(archive, selected)
                 draw_unread(now.documents)
                 if now.languages:
@@ -113,13 +117,14 @@ def whole_archive(archives: list[Archive]) -> None:
     sidebar.draw_missing_worker(waiting=busy)
     keeping.draw_about(archive)
     bring_in(archive)
-    work_on(archive, busy)
+    work_on(archive.id, busy)
     documents_of(archive, BUSY_S if busy and len(now.documents) <= QUICK_TABLE else IDLE_S)
 
 
 frame.style()
 with frame.guarded():
     sidebar.draw_worker()
+    keeping.take_restored()
     archives = load_archives()
     if archives:
         frame.heading("Library", LEAD)

@@ -7,7 +7,7 @@ from app.view.actions import cancel_job
 from app.view.matrix_cell import OPENED, draw_cell
 from app.view.matrix_exports import draw_exports
 from app.view.progress import draw_failure, draw_jobs
-from app.view.shelf import load_archives
+from app.view.shelf import load_archives, load_shelf
 from app.view.words import count, safe
 from storage import Archive, Matrix
 
@@ -16,14 +16,10 @@ ROW_PX, MAX_ROWS_SHOWN = 35, 16
 NAME_PX, ANSWER_PX = 200, 210
 
 
-def nothing_yet() -> None:
-    """No archive: the way to the Library."""
-    st.html(
-        '<p class="eg-lead">There is no archive yet. Add documents first, then put questions to all of '
-        "them.</p>"
-    )
-    if st.button("Go to the Library", type="primary", icon=":material/library_books:"):
-        st.switch_page("app/pages/library.py")
+def nothing_yet(missing: str = "There is no archive yet.") -> None:
+    """No archive, or one without documents: the way to the Library."""
+    st.html(f'<p class="eg-lead">{missing} Add documents first, then put questions to all of them.</p>')
+    frame.way_to("library", "Go to the Library", "library_books")
 
 
 def follow_link() -> None:
@@ -69,6 +65,10 @@ def choose(archives: list[Archive]) -> tuple[Archive, Matrix | None]:
 
 def first_matrix(archive: Archive) -> None:
     """The archive has no matrix yet: say what one is and offer to make it."""
+    now = load_shelf(archive.id)
+    if not (now.documents or now.work.active):
+        nothing_yet("This archive holds no documents yet.")
+        return
     st.html(
         '<p class="eg-lead">A matrix asks each document the same questions and fills a table: one row a '
         "document, one column a question, a checked quote behind every answer. Take the questions of a field "

@@ -1,13 +1,15 @@
 """The documents of an archive as a table: state in words, pages, tokens, remarks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app.languages import language_name
+from app.view.frame import services
 from app.view.words import size
+from storage import tags
 from storage.models import Document
 
 # status -> (mark, words); the table is a canvas, so marks are letters and cost no font download.
@@ -22,7 +24,7 @@ STATUS = {
     "skipped": ("–", "skipped"),
 }
 COLOURS = {"ready": "green", "failed": "red", "needs_ocr": "orange", "reading": "blue", "parsing": "blue"}
-COLUMNS = ["State", "Document", "Pages", "Tokens", "Language", "Size", "Remark"]
+COLUMNS = ["State", "Document", "Pages", "Tokens", "Language", "Size", "Tags", "Remark"]
 ROW_PX, MAX_ROWS_SHOWN = 35, 14
 
 
@@ -37,8 +39,15 @@ def remark(document: Document) -> str:
     return document.error or "; ".join(document.warnings)
 
 
-def table(documents: Sequence[Document]) -> pd.DataFrame:
-    """One row a document; numbers stay numbers so that the columns sort."""
+def load_tags(archive_id: int) -> dict[int, list[str]]:
+    """Tags by document id."""
+    with services().database.session() as s:
+        return tags.document_tags(s, archive_id)
+
+
+def table(documents: Sequence[Document], tagged: Mapping[int, Sequence[str]] | None = None) -> pd.DataFrame:
+    """One row a document; numbers stay numbers so that the columns sort; tags only if there are any."""
+    own = tagged or {}
     rows: list[dict[str, Any]] = [
         {
             "State": [status_words(document.status)],
@@ -47,22 +56,26 @@ def table(documents: Sequence[Document]) -> pd.DataFrame:
             "Tokens": document.tokens or None,
             "Language": language_name(document.language),
             "Size": size(document.bytes),
+            "Tags": ", ".join(own.get(document.id, ())),
             "Remark": remark(document),
         }
         for document in documents
     ]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    any_tags = any(row["Tags"] for row in rows)
+    frame = pd.DataFrame(rows, columns=[name for name in COLUMNS if any_tags or name != "Tags"])
     return frame.astype({"Pages": "Int64", "Tokens": "Int64"})
 
 
-def draw_documents(documents: Sequence[Document], key: str) -> list[Document]:
+def draw_documents(
+    documents: Sequence[Document], key: str, tagged: Mapping[int, Sequence[str]] | None = None
+) -> list[Document]:
     """The table; returns the documents whose rows are selected."""
     chips = [status_words(status) for status in STATUS]
     colours = [COLOURS.get(status, "gray") for status in STATUS]
     column = st.column_config
     event = st.dataframe(
-        table(documents),
-        key=key,
+        table(documents, tagged),
+        key=_key_of_rows(key, tuple(document.id for document in documents)),
         hide_index=True,
         height=ROW_PX * (min(len(documents), MAX_ROWS_SHOWN) + 1) + 3,
         on_select="rerun",
@@ -74,8 +87,17 @@ def draw_documents(documents: Sequence[Document], key: str) -> list[Document]:
             "Tokens": column.NumberColumn(format="localized", width=75),
             "Language": column.TextColumn(width=85),
             "Size": column.TextColumn(width=75),
+            "Tags": column.TextColumn(width=110),
             "Remark": column.TextColumn(width="medium"),
         },
     )
     rows = event["selection"]["rows"] if event else []
     return [documents[row] for row in rows if row < len(documents)]
+
+
+def _key_of_rows(key: str, ids: tuple[int, ...]) -> str:
+    """A selection is kept by row: where other documents take the rows, another key forgets it."""
+    before, turn = st.session_state.get(f"rows_{key}", ((), 0))
+    turn += ids[: len(before)] != before
+    st.session_state[f"rows_{key}"] = (ids, turn)
+    return f"{key}_{turn}" if turn else key

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
 from app.errors import describe
 from app.services import Services
@@ -36,6 +37,19 @@ def heading(title: str, lead: str) -> None:
     """A page's title and the one sentence under it."""
     st.title(title, anchor=False)
     st.html(f'<p class="eg-lead">{safe(lead)}</p>')
+
+
+def way_to(page: str, words: str, icon: str) -> None:
+    """What to do next, on another page. A link: the browser then stops refreshing parts of this page at once,
+    while one refreshed just after `st.switch_page` would leave the other page blank.
+    """
+    path = f"app/pages/{page}.py"
+    with st.container(key=f"way_to_{page}"):
+        try:
+            st.page_link(path, label=words, icon=f":material/{icon}:")
+        except StreamlitPageNotFoundError:  # this page runs alone
+            if st.button(words, type="primary", icon=f":material/{icon}:"):
+                st.switch_page(path)
 
 
 @contextmanager

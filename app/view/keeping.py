@@ -11,13 +11,15 @@ from app.errors import UserError
 from app.fitting import Room, plan_sentence, refuse_reading
 from app.model_reports import load_reports
 from app.view.dialogs import ask_for, close, menu_key
-from app.view.frame import guarded, services
+from app.view.frame import guarded, services, take_archive
+from app.view.live import find_job
 from app.view.sidebar import live_workers
 from app.view.words import ago, count, plain, safe, share
 from engine.memory_plan import MemoryPlan
 from storage import Archive, Document, Job, jobs, tags, trash
 
 MOST_PAIRS = 20
+RESTORING = "restoring"
 
 
 def draw_menu(archive: Archive) -> None:
@@ -73,13 +75,32 @@ def draw_undo(archives: Sequence[Archive]) -> None:
         removed = {archive: len(trash.removed_documents(s, archive.id)) for archive in archives}
     for archive_id, name in list(gone.items())[:3]:
         if st.button(f"Bring back {plain(name)}", icon=":material/undo:", key=f"undelete_{archive_id}"):
-            act(partial(library.undelete_archive, services(), archive_id), "It is back")
+            act(partial(_undelete, archive_id), "It is back")
     chosen = st.session_state.get("archive_id")
     for archive, number in removed.items():
         if number and archive.id == chosen:
             label = f"Bring back {count(number, 'removed document')}"
             if st.button(label, icon=":material/undo:", key="bring_back"):
                 act(partial(library.bring_back, services(), archive), "Adding again")
+
+
+def _undelete(archive_id: int) -> None:
+    library.undelete_archive(services(), archive_id)
+    take_archive(archive_id)
+
+
+def restore(file: str) -> None:
+    """Have a backup become an archive; the session remembers which one it asked for."""
+    st.session_state[RESTORING] = enqueue("restore", None, {"file": file}).id
+
+
+def take_restored() -> None:
+    """Once the backup that was asked for is an archive: take it in hand and say so."""
+    job = find_job(st.session_state.get(RESTORING))
+    if job is not None and job.status == "done":
+        st.session_state.pop(RESTORING)
+        take_archive(int((job.result or {})["archive_id"]))
+        st.toast(f"Restored as {plain((job.result or {})['archive'])}", icon=":material/check:")
 
 
 def draw_duplicates(archive: Archive, found: Sequence[Document]) -> None:

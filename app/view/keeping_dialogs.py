@@ -10,7 +10,7 @@ from app import keeping, library
 from app.errors import UserError
 from app.view.dialogs import KEY, close
 from app.view.frame import services
-from app.view.keeping import act, enqueue
+from app.view.keeping import act, enqueue, restore
 from app.view.words import count, plain, size
 from storage import Archive, Document, documents, tags
 
@@ -83,7 +83,7 @@ def _restore() -> None:
         st.caption("It becomes an archive of its own; nothing that is here changes.")
         if st.form_submit_button("Restore", type="primary") and path.strip():
             file = str(Path(path.strip()).expanduser())
-            act(lambda: enqueue("restore", None, {"file": file}), "Restoring")
+            act(lambda: restore(file), "Restoring")
 
 
 @st.dialog("Read again", on_dismiss=close)

@@ -75,6 +75,7 @@ def _draw_report(archive: Archive, report: Report) -> None:
         if st.form_submit_button("Save", icon=":material/save:"):
             with guarded():
                 _act(reports.update_report, report.id, title=title, introduction=words)
+                st.toast("Saved", icon=":material/check:")
                 _keep(report)
     for number, finding in enumerate(held, 1):
         _row(report, finding, number, last=number == len(held))

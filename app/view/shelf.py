@@ -46,10 +46,11 @@ def load_archives() -> list[Archive]:
         return archives.list_archives(s)
 
 
-def load_work(archive_id: int) -> Work:
-    """The work as it stands now; cheap, however many documents there are."""
+def load_work(archive_id: int | None) -> Work:
+    """The work as it stands now; cheap, however many documents. None: what belongs to no archive."""
     with services().database.session() as s:
-        found = [job for job in jobs.list_jobs(s, archive_id, limit=50) if job.kind in LONG_WORK]
+        own = [] if archive_id is None else jobs.list_jobs(s, archive_id, limit=50)
+        found = [job for job in own if job.kind in LONG_WORK]
         found += [job for job in jobs.list_jobs(s, limit=50) if job.kind == "restore"]
     active = sorted(
         (job for job in found if is_active(job)), key=lambda job: (job.status != "running", job.id)
@@ -61,12 +62,19 @@ def load_shelf(archive_id: int) -> Shelf:
     """The shelf as it stands now."""
     work = load_work(archive_id)
     with services().database.session() as s:
-        rows = documents.list_documents(s, archive_id)
+        rows = in_order(documents.list_documents(s, archive_id))
         covered = documents.coverage(s, archive_id)
         model = model_in_use(s)
     read = languages_of(model, services().home.models / model)
     spoken = statement((row.language for row in rows if row.tokens), read)
     return Shelf(rows, work, _sentence(covered, work.active), spoken, covered.tokens_read)
+
+
+def in_order(rows: Sequence[Document]) -> list[Document]:
+    """Documents in the order of adding, those of the context among them in its order."""
+    placed = [row for row in rows if row.position is not None]
+    following = iter(sorted(placed, key=lambda row: row.position or 0))
+    return [row if row.position is None else next(following) for row in rows]
 
 
 def model_in_use(s: Session) -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from desk import Desk
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tiny import tiny_model_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 START_S = 60.0
+TIMEOUT_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def product(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Worker and page, started on a free port with the tiny model; each test makes an archive of its own."""
+    """Worker and page, started on a free port with the tiny model; archives are each test file's own."""
     folder = tmp_path_factory.mktemp("product")
     home = folder / "home"
     (home / "models").mkdir(parents=True)
@@ -110,23 +112,37 @@ def browser(chromium: str) -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def desk(product: Product) -> Iterator[Desk]:
+    """Archives and answers made in a moment, for tests of what comes after them."""
+    made = Desk(product.home)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def page(browser: Browser, product: Product) -> Iterator[Page]:
-    """A window on the first page. Afterwards: it talked to this machine only, and no script ran in it."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    window = context.new_page()
+def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
+    """A person's browser. Afterwards: it talked to this machine only, and no script of a document ran."""
+    opened = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, base_url=product.address
+    )
     asked: list[str] = []
     alerts: list[str] = []
-    window.on("request", lambda request: asked.append(request.url))
-    window.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
-    window.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
-    window.goto(product.address)
-    yield window
-    context.close()
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    opened.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    yield opened
+    opened.close()
     outside = [url for url in asked if not url.startswith((product.address, "data:", "blob:"))]
     assert outside == []
     assert alerts == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """A window, nothing opened yet."""
+    return context.new_page()
 
 
 def _free_port() -> int:
