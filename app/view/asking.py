@@ -72,7 +72,9 @@ def choose_scope(archive: Archive, now: Shelf) -> Scope:
     offered |= {"Tags": list(choices.tags)} if choices.tags else {}
     offered |= {"Fields": list(choices.fields)} if choices.fields else {}
     chosen = {}
-    for column, (label, names) in zip(st.columns(len(offered), gap="small"), offered.items(), strict=True):
+    with st.container(key="scope"):
+        columns = st.columns(len(offered), gap="small")
+    for column, (label, names) in zip(columns, offered.items(), strict=True):
         with column:
             chosen[label] = st.multiselect(
                 label,

@@ -61,8 +61,7 @@ def draw_summary(finding: Finding) -> None:
         said = "".join(_quoted(quotes[n], finding.id) for n in part["citations"] if n in quotes)
         head = f'<p class="eg-label eg-name">{safe(part["document"])}</p>' if len(parts) > 1 else ""
         none = '<p class="eg-small">No whole sentence to quote.</p>'
-        outline = " · ".join(part["headings"])
-        under = f'<p class="eg-small">{safe(outline)}</p>' if outline else ""
+        under = f'<p class="eg-small">{safe(outline(part["headings"]))}</p>' if part["headings"] else ""
         drawn.append(f'<div class="eg-part">{head}{said or none}{under}</div>')
     st.html("".join(drawn))
     if len(parts) > length:
@@ -84,6 +83,14 @@ def draw_summary(finding: Finding) -> None:
         "elsewhere, and by how near the recall code of their passage lies to the document's other passages. "
         f"Nothing is reworded.{safe(note)}</p>"
     )
+
+
+def outline(headings: Sequence[str]) -> str:
+    """The headings in one line, each by what stands below its parents, the title that all share left out."""
+    paths = [heading.split(" > ") for heading in headings]
+    if len(paths) > 1 and len({path[0] for path in paths}) == 1:
+        paths = [path for path in paths if len(path) > 1]
+    return " · ".join(dict.fromkeys(path[-1] for path in paths))
 
 
 def _show_more(key: str, length: int) -> None:
