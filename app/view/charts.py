@@ -6,30 +6,14 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.view.colours import colours
+
 BRAIN_W = 20.0
 """What a human brain draws, the mark every gauge of power carries."""
 
 FONT = "Source Sans, Source Sans Pro, sans-serif"
 CONFIG = {"displayModeBar": False, "scrollZoom": False, "responsive": True}
 Numbers = Sequence[float | None]
-
-
-def is_dark() -> bool:
-    """Whether the person sees the dark theme."""
-    return st.context.theme.type == "dark"
-
-
-def colours() -> dict[str, str]:
-    """The style sheet's colours as plotly needs them."""
-    if is_dark():
-        return {
-            "accent": "#6fc0b3", "fill": "rgba(111,192,179,0.18)", "ink": "#e4e1da", "soft": "#a3a8ae",
-            "line": "#343a40", "warm": "#e9b178", "cool": "#93bbe6", "panel": "#202529",
-        }  # fmt: skip
-    return {
-        "accent": "#1f6b63", "fill": "rgba(31,107,99,0.13)", "ink": "#23262b", "soft": "#5f656d",
-        "line": "#dfdbd0", "warm": "#b0661f", "cool": "#2a5383", "panel": "#efece2",
-    }  # fmt: skip
 
 
 def show(figure: go.Figure, key: str, height: int) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from app import matrix as service
+from app.view.colours import colours
 from app.view.frame import services
 from app.view.words import count
 from storage import (
@@ -30,6 +32,15 @@ STATUS = {
     "failed": ("✕", "failed"),
     "pending": ("…", "not answered yet"),
 }
+# What is to be looked at stands out, what is missing steps back; a plain answer is in ink.
+TINTS = {
+    "partly_supported": "warm",
+    "not_found": "soft",
+    "pending": "soft",
+    "failed": "bad",
+    "corrected": "accent",
+}
+MOST_TINTED = 5_000  # cells; colouring more takes longer than the page may
 DOCUMENT = "Document"
 
 
@@ -115,6 +126,18 @@ def as_frame(held: Held, rows: Sequence[MatrixDocument]) -> pd.DataFrame:
         },
     }
     return pd.DataFrame(data)
+
+
+def tinted(held: Held, rows: Sequence[MatrixDocument]) -> pd.DataFrame | Styler:
+    """The same with the colour of each cell's status."""
+    frame, shade = as_frame(held, rows), colours()
+    if frame.size > MOST_TINTED:
+        return frame
+    tints = pd.DataFrame("", index=frame.index, columns=frame.columns)
+    for column in held.matrix.questions:
+        statuses = [status_of(held.table.cells.get((row.id, column.id))) for row in rows]
+        tints[column.label] = [f"color: {shade[TINTS[s]]}" if s in TINTS else "" for s in statuses]
+    return frame.style.apply(lambda _: tints, axis=None)
 
 
 def selected(held: Held, rows: Sequence[MatrixDocument], at: tuple[int, str]) -> CellRecord | None:

@@ -100,7 +100,7 @@ def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: N
 
 
 def _step(words: str, icon: str, key: str, go: Callable[[], None] | None) -> None:
-    st.button(words, key=key, icon=icon, type="tertiary", on_click=go, disabled=go is None)
+    st.button(words, key=key, icon=icon, type="tertiary", on_click=go, disabled=go is None, help=words)
 
 
 def _original(cited: CitedPage, key: str) -> None:

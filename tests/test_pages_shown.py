@@ -1,0 +1,80 @@
+"""How lists and tables are set: coverage as a bar, columns that say something, outlines, tints of cells."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+from page_driver import html_of, open_page
+from page_seeds import Seeds
+
+from app.view import matrix_data
+from app.view.colours import colours
+from app.view.kinds import outline
+from storage import CellData, QuestionData, matrices
+
+
+@pytest.fixture
+def seeds() -> Seeds:
+    return Seeds()
+
+
+def test_coverage_is_a_bar_that_says_its_shares(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    seeds.lease(archive)
+    seeds.text(archive, "other.txt", "Other.\n")
+    seeds.failed(archive, "broken.pdf", "Damaged")
+    shown = html_of(open_page("library"))
+    assert 'aria-label="2 read, 1 failed"' in shown
+    assert re.findall(r'class="(eg-\w+)" style="flex-grow:(\d)"', shown) == [
+        ("eg-good", "2"),
+        ("eg-bad", "1"),
+    ]
+    assert "2 pages" in shown
+
+
+def test_a_bar_of_one_share_needs_no_legend(seeds: Seeds) -> None:
+    seeds.lease(seeds.archive())
+    shown = html_of(open_page("library"))
+    assert 'aria-label="1 read"' in shown
+    assert "<i class=" not in shown
+
+
+def test_an_empty_archive_has_no_bar(seeds: Seeds) -> None:
+    seeds.archive()
+    shown = html_of(open_page("library"))
+    assert "eg-bar" not in shown
+    assert "No documents yet." in shown
+
+
+def test_remarks_have_a_column_only_where_there_are_some(seeds: Seeds) -> None:
+    archive = seeds.archive()
+    seeds.lease(archive)
+    assert "Remark" not in open_page("library").dataframe[0].proto.column_order
+    seeds.failed(archive, "broken.pdf", "Damaged")
+    assert "Remark" in open_page("library").dataframe[0].proto.column_order
+
+
+def test_an_outline_leaves_out_the_title_that_all_share() -> None:
+    assert outline(["Lease", "Lease > 5. Termination", "Lease > 6. Repairs"]) == "5. Termination · 6. Repairs"
+    assert outline(["DISTRICT COURT"]) == "DISTRICT COURT"
+    assert outline(["Trial > Methods", "Annex > Methods", "Annex"]) == "Methods · Annex"
+    assert outline([]) == ""
+
+
+def test_cells_are_tinted_by_their_status(seeds: Seeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: False)
+    archive = seeds.archive()
+    seeds.lease(archive)
+    with seeds.database.session() as s:
+        asked = [QuestionData("What is the rent?", "Rent"), QuestionData("What is the term?", "Term")]
+        made = matrices.create_matrix(s, archive.id, "Leases", asked)
+        sure, unsure = matrices.pending_cells(s, made.id)
+        cells = [(sure.id, CellData("supported", "900")), (unsure.id, CellData("partly_supported", "ten"))]
+        matrices.store_cells(s, cells, {"model": "tiny", "fingerprint": "f", "device": "cpu"})
+    held = matrix_data.load(made.id)
+    shown = matrix_data.tinted(held, held.table.documents).to_html()
+    assert shown.count(f"color: {colours()['warm']}") == 1
+    monkeypatch.setattr(matrix_data, "MOST_TINTED", 1)
+    assert isinstance(matrix_data.tinted(held, held.table.documents), pd.DataFrame)
