@@ -6,11 +6,13 @@ import re
 
 import pandas as pd
 import pytest
-from page_driver import html_of, open_page
+from page_driver import html_of, open_page, words_of
 from page_seeds import Seeds
 
-from app.view import matrix_data
+from app.request import SUMMARY, Request
+from app.view import charts, matrix_data
 from app.view.colours import colours
+from app.view.found import marked
 from app.view.kinds import outline
 from storage import CellData, QuestionData, matrices
 
@@ -57,10 +59,22 @@ def test_remarks_have_a_column_only_where_there_are_some(seeds: Seeds) -> None:
 
 
 def test_an_outline_leaves_out_the_title_that_all_share() -> None:
-    assert outline(["Lease", "Lease > 5. Termination", "Lease > 6. Repairs"]) == "5. Termination · 6. Repairs"
-    assert outline(["DISTRICT COURT"]) == "DISTRICT COURT"
-    assert outline(["Trial > Methods", "Annex > Methods", "Annex"]) == "Methods · Annex"
-    assert outline([]) == ""
+    assert outline(["Lease", "Lease > 5. Term", "Lease > 6. Repairs"]) == ["5. Term", "6. Repairs"]
+    assert outline(["DISTRICT COURT"]) == ["DISTRICT COURT"]
+    assert outline(["Trial > Methods", "Annex > Methods", "Annex"]) == ["Methods", "Annex"]
+    assert outline([]) == []
+
+
+def test_paragraphs_of_a_found_passage_stay_apart() -> None:
+    said = marked("\n5. Term\n\nThe term\nis ten years.\n", {"term"})
+    assert said == "5. <mark>Term</mark>\nThe <mark>term</mark> is ten years."
+
+
+def test_points_have_room_above_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: False)
+    figure = charts.points(pd.DataFrame({"a": [10.0, 20.0], "b": [390.0, 100.0]}), "a", "b")
+    assert figure.layout.yaxis.range[1] > 400
+    assert figure.layout.xaxis.range[0] == 0
 
 
 def test_cells_are_tinted_by_their_status(seeds: Seeds, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,3 +92,12 @@ def test_cells_are_tinted_by_their_status(seeds: Seeds, monkeypatch: pytest.Monk
     assert shown.count(f"color: {colours()['warm']}") == 1
     monkeypatch.setattr(matrix_data, "MOST_TINTED", 1)
     assert isinstance(matrix_data.tinted(held, held.table.documents), pd.DataFrame)
+
+
+def test_a_list_and_a_summary_are_called_the_same_in_the_list_of_findings(seeds: Seeds) -> None:
+    details = Request("", SUMMARY).details()
+    seeds.finding(seeds.archive(), question="Summary of Leases", details=details)
+    said = words_of(open_page("findings"))
+    assert "quotes only" in said
+    assert "summary · just now" in said
+    assert "supported by the archive" not in said

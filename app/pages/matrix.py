@@ -12,7 +12,7 @@ from app.view.words import count, safe
 from storage import Archive, Matrix
 
 BUSY_S = 2.0
-HEAD_PX, ROW_PX, MAX_ROWS_SHOWN = 35, 54, 11  # two lines of an answer a row
+HEAD_PX, ROW_PX, MAX_ROWS_SHOWN = 35, 66, 9  # above 64 pixels Streamlit wraps text
 NAME_PX, ANSWER_PX = 190, 210
 
 

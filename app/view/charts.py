@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -95,4 +96,21 @@ def sparkline(seconds: Numbers, values: Numbers, mark: float | None = None) -> g
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True, range=[0, 1.12 * top])
     figure.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 2})
+    return figure
+
+
+def points(table: pd.DataFrame, across: str, up: str) -> go.Figure:
+    """One column over another, a point a row, both axes from zero."""
+    shade = colours()
+    figure = go.Figure(
+        go.Scatter(
+            x=table[across], y=table[up], mode="markers", hovertemplate="%{x:,.0f}: %{y:,.0f}<extra></extra>",
+            marker={"size": 8, "color": shade["accent"], "opacity": 0.75},
+        )
+    )  # fmt: skip
+    axes(figure, tickformat=",.0f")
+    for update, name in ((figure.update_xaxes, across), (figure.update_yaxes, up)):
+        reach = 1.12 * float(table[name].max())
+        update(title={"text": name, "font": {"size": 12}}, range=[0, reach or 1])
+    figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure

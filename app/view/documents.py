@@ -24,7 +24,7 @@ STATUS = {
 COLOURS = {"ready": "green", "failed": "red", "needs_ocr": "orange", "reading": "blue", "parsing": "blue"}
 COLUMNS = ["State", "Document", "Pages", "Tokens", "Language", "Size", "Remark"]
 ROW_PX, MAX_ROWS_SHOWN = 35, 14
-NAME_PX, WIDE_NAME_PX = 250, 400  # beside remarks, and where there are none
+NAME_PX, WIDE_NAME_PX = 250, 365  # beside remarks, and where there are none
 
 
 def status_words(status: str) -> str:

@@ -61,7 +61,7 @@ def draw_summary(finding: Finding) -> None:
         said = "".join(_quoted(quotes[n], finding.id) for n in part["citations"] if n in quotes)
         head = f'<p class="eg-label eg-name">{safe(part["document"])}</p>' if len(parts) > 1 else ""
         none = '<p class="eg-small">No whole sentence to quote.</p>'
-        under = f'<p class="eg-small">{safe(outline(part["headings"]))}</p>' if part["headings"] else ""
+        under = _outline(part["headings"])
         drawn.append(f'<div class="eg-part">{head}{said or none}{under}</div>')
     st.html("".join(drawn))
     if len(parts) > length:
@@ -85,12 +85,18 @@ def draw_summary(finding: Finding) -> None:
     )
 
 
-def outline(headings: Sequence[str]) -> str:
-    """The headings in one line, each by what stands below its parents, the title that all share left out."""
+def outline(headings: Sequence[str]) -> list[str]:
+    """The headings, each by what stands below its parents, the title that all share left out."""
     paths = [heading.split(" > ") for heading in headings]
     if len(paths) > 1 and len({path[0] for path in paths}) == 1:
         paths = [path for path in paths if len(path) > 1]
-    return " · ".join(dict.fromkeys(path[-1] for path in paths))
+    return list(dict.fromkeys(path[-1] for path in paths))
+
+
+def _outline(headings: Sequence[str]) -> str:
+    """In one line; a single heading is no outline."""
+    shown = outline(headings)
+    return f'<p class="eg-small">Sections: {safe(" · ".join(shown))}</p>' if len(shown) > 1 else ""
 
 
 def _show_more(key: str, length: int) -> None:
