@@ -78,10 +78,15 @@ def draw_summary(finding: Finding) -> None:
         st.html(f'<p class="eg-label">{label}</p><p class="eg-terms">{shown}</p>')
     uncoded = sum(not part["coded"] for part in parts)
     note = f" Of {count(uncoded, 'document')} no codes were there: words alone decided." if uncoded else ""
+    model = (
+        " The model weighed the best: how likely each is under the heading “Summary” of its document."
+        if any(part.get("weighed") for part in parts)
+        else ""
+    )
     st.html(
         '<p class="eg-small">Extractive: whole sentences, chosen by words that are frequent here and rare '
-        "elsewhere, and by how near the recall code of their passage lies to the document's other passages. "
-        f"Nothing is reworded.{safe(note)}</p>"
+        "elsewhere, and by how near the recall code of their passage lies to the document's other passages."
+        f"{model} Nothing is reworded.{safe(note)}</p>"
     )
 
 
