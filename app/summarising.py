@@ -115,22 +115,21 @@ class Summarising(Inquiry):
                 "headings": _headings(found),
                 "terms": list(telling_words(found, weights).items()),
                 "coded": len(by_id) == len(found),
-                "weighed": True,
+                "weighed": self._weighed > 0,
             }
         )
 
     def _weigher(self, row: Document, found: Sequence[PassageText], count: int) -> Weigh:
         """What the model says of a sentence; between two sentences the walk can be stopped."""
         title = (found[0].title if found else "") or row.name
-        weighing = Weighing(self.services.engine, None, title, found)
-        steps, most = 0, weighed_of(count)
+        weighing, most = Weighing(self.services.engine, None, title, found), weighed_of(count)
+        self._weighed = 0
 
         def weigh(one: Candidate) -> float:
-            nonlocal steps
             self.task.check()
-            done = self._done + row.tokens * min(1.0, steps / most)
+            done = self._done + row.tokens * self._weighed / most
             self.task.progress(done, self._total, "tokens", f"Weighing sentences of {row.name}")
-            steps += 1
+            self._weighed += 1
             return weighing(one)
 
         return weigh

@@ -41,6 +41,7 @@ TINTS = {
     "corrected": "accent",
 }
 MOST_TINTED = 5_000  # cells; colouring more takes longer than the page may
+SHOWN = 82  # characters of an answer in the table: three lines of a cell
 DOCUMENT = "Document"
 
 
@@ -116,12 +117,17 @@ def chosen_rows(held: Held, words: str, statuses: Sequence[str]) -> list[MatrixD
     return [document for document in held.table.documents if fits(document)]
 
 
+def shortened(words: str) -> str:
+    """What fits into a cell of the table; the whole answer is one click away."""
+    return words if len(words) <= SHOWN else words[: SHOWN - 1].rsplit(" ", 1)[0] + " …"
+
+
 def as_frame(held: Held, rows: Sequence[MatrixDocument]) -> pd.DataFrame:
     """One row a document, one column a question."""
     data = {
         DOCUMENT: [row.name for row in rows],
         **{
-            column.label: [cell_words(held.table.cells.get((row.id, column.id))) for row in rows]
+            column.label: [shortened(cell_words(held.table.cells.get((row.id, column.id)))) for row in rows]
             for column in held.matrix.questions
         },
     }
