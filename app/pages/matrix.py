@@ -13,7 +13,7 @@ from storage import Archive, Matrix
 
 BUSY_S = 2.0
 HEAD_PX, ROW_PX, MAX_ROWS_SHOWN = 35, 66, 9  # above 64 pixels Streamlit wraps text
-NAME_PX, ANSWER_PX = 190, 210
+NAME_PX, ANSWER_PX = 170, 210
 
 
 def nothing_yet() -> None:
