@@ -101,3 +101,12 @@ def test_a_list_and_a_summary_are_called_the_same_in_the_list_of_findings(seeds:
     assert "quotes only" in said
     assert "summary · just now" in said
     assert "supported by the archive" not in said
+
+
+@pytest.mark.parametrize(("dark", "scheme"), [(True, "dark"), (False, "light")])
+def test_dialogs_and_menus_are_told_the_theme(
+    dark: bool, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.view.frame.is_dark", lambda: dark)
+    bodies = [element.proto.body for element in open_page("help").get("html")]
+    assert f"<style>:root {{ color-scheme: {scheme}; }}</style>" in bodies
