@@ -1,7 +1,11 @@
 """The model's part in choosing sentences: how likely each is under the heading "Summary" of its document.
 
 A sentence is weighed behind the document's title and the passages that it does not stand in, those of even or
-of odd number: behind its own passage it would only be copied. Measured by tests/bench/summary.py.
+of odd number: behind its own passage it would only be copied. On 40 abstracts that no weight was chosen on,
+F1 with the authors' own conclusion rises from 0.253 to 0.290 (95 %: by 0.019 to 0.060); read on top of the
+archive's saved state to 0.280, so it is not: a window of 1,024 tokens holds the end of the archive
+(tests/bench/results/summary.jsonl). How much likelier a sentence is than by itself (arXiv 2102.06272) chose
+worse on nine textbook sections.
 """
 
 from __future__ import annotations
