@@ -16,7 +16,7 @@ from app.view.frame import services
 from app.view.gauges import Row, panel
 from app.view.live import draw_note
 from app.view.page_image import ROOT
-from app.view.words import NOT_AVAILABLE, figure, seconds, size
+from app.view.words import NOT_AVAILABLE, count, figure, safe, seconds, size
 from storage import RunMetric, WorkerRecord, jobs, metrics
 
 FINGERPRINT_SHOWN = 16
@@ -118,8 +118,8 @@ def draw_reading(stretches: Sequence[RunMetric]) -> None:
         st.html('<p class="eg-small">Nothing has been read yet.</p>')
         return
     st.html(
-        '<p class="eg-small">A point for each stretch of reading. They lie level when a longer context costs '
-        "no more for each token.</p>"
+        f'<p class="eg-small eg-figures">{safe(count(len(table), "stretch", "stretches"))} of reading, a '
+        "point each. They lie level when a longer context costs no more for each token.</p>"
     )
     charts.show(charts.points(table, "Tokens in the context", "Tokens per second"), "reading", 260)
 
