@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from page_driver import html_of, open_page, words_of
 from page_seeds import Seeds
+from test_pages_contrast import MODES, TEXT, THEME, contrast
 
 from app.request import SUMMARY, Request
 from app.view import charts, matrix_data
@@ -89,7 +90,7 @@ def test_cells_are_tinted_by_their_status(seeds: Seeds, monkeypatch: pytest.Monk
         matrices.store_cells(s, cells, {"model": "tiny", "fingerprint": "f", "device": "cpu"})
     held = matrix_data.load(made.id)
     shown = matrix_data.tinted(held, held.table.documents).to_html()
-    assert shown.count(f"color: {colours()['warm']}") == 1
+    assert shown.count(f"color: {colours()['warn']}") == 1
     monkeypatch.setattr(matrix_data, "MOST_TINTED", 1)
     assert isinstance(matrix_data.tinted(held, held.table.documents), pd.DataFrame)
 
@@ -110,3 +111,10 @@ def test_dialogs_and_menus_are_told_the_theme(
     monkeypatch.setattr("app.view.frame.is_dark", lambda: dark)
     bodies = [element.proto.body for element in open_page("help").get("html")]
     assert f"<style>:root {{ color-scheme: {scheme}; }}</style>" in bodies
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_tints_of_cells_can_be_read(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: mode == "dark")
+    ground = THEME[mode]["backgroundColor"]
+    assert all(contrast(colours()[name], ground) >= TEXT for name in matrix_data.TINTS.values())

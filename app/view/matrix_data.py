@@ -34,7 +34,7 @@ STATUS = {
 }
 # What is to be looked at stands out, what is missing steps back; a plain answer is in ink.
 TINTS = {
-    "partly_supported": "warm",
+    "partly_supported": "warn",
     "not_found": "soft",
     "pending": "soft",
     "failed": "bad",
