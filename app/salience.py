@@ -2,7 +2,8 @@
 
 A sentence scores by its words (frequent in the document, rare in the archive: tf-idf), by how near its
 passage's recall code lies to those of all passages of the document (degree centrality, as LexRank has it,
-over spike codes), and by standing first under its heading. What repeats a chosen sentence is passed over.
+over spike codes), and by standing first under its heading. The best of these may be weighed by the model
+(app/weighing.py), whose word then counts most. What repeats a chosen sentence is passed over.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, pstdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,10 @@ from storage.fulltext.terms import gram_text
 
 BY_WORDS, BY_CODE, BY_PLACE, BY_HEADING = 1.0, 0.5, 0.25, 0.3
 REPEATS, SAME_SECTION = 0.9, 0.2
+BY_LIKELIHOOD, BY_SCORE = 0.3, 0.09  # of standard deviations within the sentences that the model weighs
+WEIGHED_EACH, WEIGHED_MORE = 2.2, 6  # so many are weighed for each that is wanted, and some more
+REACH = 2.5  # standard deviations; more counts as this
+MOST = REACH * (BY_LIKELIHOOD + BY_SCORE)
 SHORTEST, LONGEST = 50, 420  # characters of a sentence worth quoting
 FEWEST_TERMS = 4
 TERMS = 12  # words that tell what a document is about
@@ -36,6 +42,9 @@ class Candidate:
     end: int
     score: float
     terms: frozenset[str]
+
+
+Weigh = Callable[[Candidate], float]
 
 
 class Rarity:
@@ -97,19 +106,48 @@ def telling_words(found: Sequence[PassageText], weights: Mapping[str, float]) ->
 
 
 def choose_sentences(
-    found: Sequence[PassageText], codes: Mapping[int, bytes], weights: Mapping[str, float], count: int
+    found: Sequence[PassageText],
+    codes: Mapping[int, bytes],
+    weights: Mapping[str, float],
+    count: int,
+    weigh: Weigh | None = None,
 ) -> list[Candidate]:
-    """The `count` sentences that stand for a document best, in its order; fewer if it has no more."""
+    """The `count` sentences that stand for a document best, in its order; fewer if it has no more. Their
+    scores lie between 0 and 1. `weigh`: how likely the model finds one; only the best are weighed.
+    """
     close = code_centrality([codes.get(item.id) for item in found])
     listed = _candidates(found, close, weights, strict=True) or _candidates(
         found, close, weights, strict=False
     )
+    scale = 1.0
+    if weigh is not None and len(listed) > count:
+        listed, scale = weighed(listed, count, weigh), 2 * MOST
     chosen: list[Candidate] = []
     while listed and len(chosen) < count:
         best = max(listed, key=lambda one: _worth(one, chosen))
         chosen.append(best)
         listed = [one for one in listed if one is not best and one.terms != best.terms]
-    return sorted(chosen, key=lambda one: (one.passage.start, one.start))
+    chosen.sort(key=lambda one: (one.passage.start, one.start))
+    return [replace(one, score=one.score / scale) for one in chosen]
+
+
+def weighed_of(count: int) -> int:
+    """How many sentences are weighed at most where `count` are wanted."""
+    return round(WEIGHED_EACH * count) + WEIGHED_MORE
+
+
+def weighed(listed: Sequence[Candidate], count: int, weigh: Weigh) -> list[Candidate]:
+    """The best of the list with scores, 0 to 2 `MOST`, that the model has a part in."""
+    best = sorted(listed, key=lambda one: -one.score)[: weighed_of(count)]
+    likely, before = _standard([weigh(one) for one in best]), _standard([one.score for one in best])
+    scores = [MOST + BY_LIKELIHOOD * a + BY_SCORE * b for a, b in zip(likely, before, strict=True)]
+    return [replace(one, score=score) for one, score in zip(best, scores, strict=True)]
+
+
+def _standard(values: Sequence[float]) -> list[float]:
+    """In standard deviations from their mean."""
+    middle, spread = fmean(values), pstdev(values) or 1.0
+    return [max(-REACH, min(REACH, (value - middle) / spread)) for value in values]
 
 
 def _worth(one: Candidate, chosen: Sequence[Candidate]) -> float:

@@ -1,7 +1,8 @@
 """The summary job: a walk over all passages of a document or an archive, a few sentences kept of each.
 
-Extractive: every sentence is a quote, checked like any other; nothing is reworded. What is finished document
-by document is kept as it goes, so that an interrupted walk goes on where it stopped.
+Extractive: every sentence is a quote, checked like any other; nothing is reworded. Words and recall codes
+choose what the model weighs (app/weighing.py). What is finished document by document is kept as it goes, so
+that an interrupted walk goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from typing import Any
 
 from app.inquiry import Inquiry, cite
 from app.measuring import SHARED_S, power_values
-from app.salience import Rarity, choose_sentences, document_words, telling_words
+from app.salience import (
+    Candidate,
+    Rarity,
+    Weigh,
+    choose_sentences,
+    document_words,
+    telling_words,
+    weighed_of,
+)
+from app.weighing import Weighing
 from storage import CitationData, Document, PassageText, findings, passages
 
 SAMPLE = 600  # passages that tell which words are rare in the archive
@@ -70,6 +80,7 @@ class Summarising(Inquiry):
                 if row.id not in done_ids:
                     self.task.progress(done, total, "tokens", f"Going through {row.name}")
                     shared_s += self.task.between()
+                    self._done, self._total = done, total
                     self._summarise(row, rarity, count)
                 done += row.tokens
                 if time.monotonic() - kept_at > KEEP_S:
@@ -87,9 +98,10 @@ class Summarising(Inquiry):
             found = passages.get_passages(s, ids)
             coded, codes = passages.load_codes(s, archive_id, engine.fingerprint, [row.id])
             by_id = {key: code.tobytes() for key, code in zip(coded.tolist(), codes, strict=True)}
-            weights = document_words(found, rarity)
-            chosen = choose_sentences(found, by_id, weights, count)
-            first = len(self._cited) + 1
+        weights = document_words(found, rarity)
+        chosen = choose_sentences(found, by_id, weights, count, self._weigher(row, found, count))
+        first = len(self._cited) + 1
+        with self.services.database.session() as s:
             cited = [
                 cite(s, number, one.passage, one.start, one.end, round(one.score, 3))
                 for number, one in enumerate(chosen, start=first)
@@ -103,8 +115,24 @@ class Summarising(Inquiry):
                 "headings": _headings(found),
                 "terms": list(telling_words(found, weights).items()),
                 "coded": len(by_id) == len(found),
+                "weighed": self._weighed > 0,
             }
         )
+
+    def _weigher(self, row: Document, found: Sequence[PassageText], count: int) -> Weigh:
+        """What the model says of a sentence; between two sentences the walk can be stopped."""
+        title = (found[0].title if found else "") or row.name
+        weighing, most = Weighing(self.services.engine, None, title, found), weighed_of(count)
+        self._weighed = 0
+
+        def weigh(one: Candidate) -> float:
+            self.task.check()
+            done = self._done + row.tokens * self._weighed / most
+            self.task.progress(done, self._total, "tokens", f"Weighing sentences of {row.name}")
+            self._weighed += 1
+            return weighing(one)
+
+        return weigh
 
     def _keep(self) -> None:
         """What is done so far, in the finding."""

@@ -92,3 +92,8 @@ def test_buttons_and_their_words_stand_out(mode: str) -> None:
 
 def test_print_stays_readable_under_the_marker_pen() -> None:
     assert contrast("#000000", "#" + "".join(f"{part:02x}" for part in MARKER)) >= 7
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_words_on_a_primary_button_can_be_read(mode: str) -> None:
+    assert contrast(own("on-primary", mode), THEME[mode]["primaryColor"]) >= TEXT

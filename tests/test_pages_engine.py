@@ -207,7 +207,7 @@ def test_the_curve_says_what_it_was_measured_on() -> None:
 def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [dict(point, f1=0.5 + 0.05 * i) for i, point in enumerate(threshold.measured()["points"])]
     without = [{name: point[name] for name in point if name != "f1"} for point in points]
-    monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: False)
     monkeypatch.setattr(threshold, "measured", lambda: {"points": without, "perplexity_dense": 16.4})
     plain = threshold.trade_off(3.0)
     monkeypatch.setattr(threshold, "measured", lambda: {"points": points, "perplexity_dense": 16.4})
@@ -218,7 +218,7 @@ def test_the_curve_draws_f1_on_an_axis_of_its_own(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_measured_point_lies_within_the_curves_axes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threshold.charts, "is_dark", lambda: False)
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: False)
     figure, kept = threshold.trade_off(3.0), threshold.measured()
     low, high = (10**end for end in figure.layout.yaxis.range)
     values = [point["perplexity"] for point in kept["points"]] + [kept["perplexity_dense"]]

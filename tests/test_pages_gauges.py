@@ -200,7 +200,7 @@ def test_a_device_that_failed_is_told_beside_the_gauges_and_the_answer(seeds: Se
 def test_the_dial_always_holds_the_brain_and_the_needle(
     power_w: float | None, top: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(charts, "is_dark", lambda: True)
+    monkeypatch.setattr("app.view.colours.is_dark", lambda: True)
     figure = charts.dial(power_w, 4.0, "power now")
     gauge = figure.data[0].gauge
     assert gauge.axis.range == (0, top)

@@ -244,7 +244,8 @@ def test_a_summary_under_way_shows_how_far_it_is_and_can_be_stopped(seeds: Seeds
 def test_a_summary_says_what_it_is_and_where_each_sentence_stands(seeds: Seeds) -> None:
     archive = seeds.archive()
     lease = seeds.lease(archive)
-    part = {"document": lease.name, "document_id": lease.id, "citations": [1], "headings": ["5. Termination"]}
+    part = {"document": lease.name, "document_id": lease.id, "citations": [1]}
+    part["headings"] = ["Lease > 5. Termination", "Lease > 6. Repairs"]
     empty = {**part, "document": "rows.csv", "citations": [], "headings": [], "terms": [], "coded": False}
     details = {
         "parts": [{**part, "terms": [["notic", "notice"]], "coded": True}, empty],
@@ -258,7 +259,7 @@ def test_a_summary_says_what_it_is_and_where_each_sentence_stands(seeds: Seeds) 
     said = words_of(page)
     for words in (
         QUOTE,
-        "5. Termination",
+        "Sections: 5. Termination · 6. Repairs",
         "notice 2",
         "Extractive",
         "No whole sentence to quote",

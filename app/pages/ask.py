@@ -141,7 +141,9 @@ with frame.guarded():
     if not archives:
         nothing_to_ask()
     else:
-        archive = frame.choose_archive(archives)
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="ask_of")
+        with row:
+            archive = frame.choose_archive(archives)
         now = load_shelf(archive.id)
         sidebar.draw_missing_worker(waiting=bool(now.work.active))
         finding = questions.in_hand(archive)
@@ -149,5 +151,5 @@ with frame.guarded():
             nothing_to_ask("This archive holds no documents yet.")
         else:
             kind = asking.choose_kind(archive)
-            asking.draw_form(archive, kind, now)
+            asking.draw_form(archive, kind, now, row)
             show(finding, archive, now, kind)

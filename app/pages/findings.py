@@ -2,9 +2,18 @@
 
 import streamlit as st
 
+from app.request import request_of
 from app.view import frame, questions, reports, run_sheet, sidebar
 from app.view.annotations import draw_annotation, tags_html
-from app.view.answer import badge, draw_citations, draw_coverage, draw_head, draw_text, status_words
+from app.view.answer import (
+    KIND_NOTES,
+    badge,
+    draw_citations,
+    draw_coverage,
+    draw_head,
+    draw_text,
+    status_words,
+)
 from app.view.closest import draw_closest
 from app.view.exports import draw_exports
 from app.view.gauges import draw_gauges
@@ -43,9 +52,9 @@ def draw_row(finding: Finding) -> bool:
                 on_click=_look,
                 args=(finding.id,),
             )
+            state = badge(finding.status, request_of(finding).kind)
             st.html(
-                f'<div class="eg-meta">{badge(finding.status)}<span>{safe(summary(finding))}</span>'
-                f"{tags_html(finding)}</div>"
+                f'<div class="eg-meta">{state}<span>{safe(summary(finding))}</span>{tags_html(finding)}</div>'
             )
     if opened:
         with st.container(border=True):
@@ -66,14 +75,15 @@ def shortened(question: str, limit: int = 160) -> str:
 
 
 def summary(finding: Finding) -> str:
-    """When, and with how many citations."""
+    """What kind of question, when, and with how many citations."""
     verified = sum(citation.verified for citation in finding.citations)
     cited = (
         f"{count(len(finding.citations), 'citation')}, {verified} verified"
         if finding.citations
         else "no citations"
     )
-    return f"{ago(finding.created_at)} · {cited}"
+    kind = KIND_NOTES.get(request_of(finding).kind)
+    return " · ".join(filter(None, (kind, ago(finding.created_at), cited)))
 
 
 def draw_opened(finding: Finding) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.view import actions, dialogs, frame, keeping, keeping_dialogs, live, sidebar
-from app.view.coverage import draw_unread
+from app.view.coverage import coverage_html, draw_unread
 from app.view.documents import draw_documents, load_tags
 from app.view.progress import draw_failure, draw_jobs
 from app.view.sample import is_sample
@@ -92,8 +92,10 @@ def documents_of(archive: Archive, every_s: float) -> None:
     def refreshed() -> None:
         with frame.guarded():
             now = load_shelf(archive.id)
-            st.html(f'<p class="eg-small eg-figures">{safe(now.sentence)}</p>')
-            if now.documents:
+            if not now.documents:
+                st.html(f'<p class="eg-small">{safe(now.sentence)}</p>')
+            else:
+                st.html(coverage_html(now.documents, now.sentence))
                 key = f"documents_{archive.id}"
                 selected = draw_documents(now.documents, key, load_tags(archive.id))
                 actions.draw_actions(archive, selected)

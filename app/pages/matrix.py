@@ -12,8 +12,8 @@ from app.view.words import count, safe
 from storage import Archive, Matrix
 
 BUSY_S = 2.0
-ROW_PX, MAX_ROWS_SHOWN = 35, 16
-NAME_PX, ANSWER_PX = 200, 210
+HEAD_PX, ROW_PX, MAX_ROWS_SHOWN = 35, 66, 9  # above 64 pixels Streamlit wraps text
+NAME_PX, ANSWER_PX = 170, 210
 
 
 def nothing_yet(missing: str = "There is no archive yet.") -> None:
@@ -116,10 +116,11 @@ def table(held: matrix_data.Held) -> None:
         st.html(f'<p class="eg-small eg-figures">{safe(shown)}</p>')
     column = st.column_config
     event = st.dataframe(
-        matrix_data.as_frame(held, rows),
+        matrix_data.tinted(held, rows),
         key=f"matrix_{held.matrix.id}_{st.session_state.get('matrix_round', 0)}",
         hide_index=True,
-        height=ROW_PX * (min(len(rows), MAX_ROWS_SHOWN) + 1) + 3,
+        height=HEAD_PX + ROW_PX * min(len(rows), MAX_ROWS_SHOWN) + 3,
+        row_height=ROW_PX,
         on_select="rerun",
         selection_mode="single-cell",
         column_config={

@@ -24,6 +24,7 @@ STATUS = {
     "cancelled": ("■", "stopped", "eg-plain"),
 }
 KIND_NOTES = {EVERYTHING: "everything about", COMPARISON: "comparison", SUMMARY: "summary"}
+KIND_WORDS = {EVERYTHING: "found", SUMMARY: "quotes only"}  # these support no statement, they only are there
 CITATIONS_SHOWN = 20
 _MARK = re.compile(r"\[(\d{1,4})\]")
 
@@ -39,9 +40,10 @@ def chip(status: str) -> str:
     return f'<span class="eg-chip {colour}"><span aria-hidden="true">{mark}</span>{safe(words)}</span>'
 
 
-def badge(status: str) -> str:
+def badge(status: str, kind: str = ANSWER) -> str:
     """The status as quiet HTML, for lists."""
     mark, words, colour = STATUS.get(status, ("", status.replace("_", " "), "eg-plain"))
+    words = KIND_WORDS.get(kind, words) if status == "supported" else words
     return f'<span class="eg-badge {colour}"><span aria-hidden="true">{mark}</span> {safe(words)}</span>'
 
 
@@ -86,8 +88,8 @@ def draw_head(finding: Finding) -> None:
 
 
 def _kind_chip(kind: str, status: str) -> str:
-    """The status; a list or a summary supports no statement, it only is there."""
-    words = {EVERYTHING: "found", SUMMARY: "quotes only"}.get(kind)
+    """The status in the words of its kind."""
+    words = KIND_WORDS.get(kind)
     if status == "running" and kind != ANSWER:
         return chip(status).replace("answering", "working on it")
     if words is None or status != "supported":

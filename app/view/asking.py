@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, Request, titled
 from app.scope import load_choices
@@ -10,7 +11,7 @@ from app.view import questions
 from app.view.copying import focus
 from app.view.frame import services
 from app.view.shelf import Shelf
-from app.view.words import count, plain
+from app.view.words import count, plain, safe
 from storage import Archive
 
 # kind -> (name, what it does in a sentence, what stands in the box)
@@ -49,22 +50,27 @@ class Scope:
 
 
 def choose_kind(archive: Archive) -> str:
-    """What is wanted: an answer, all passages, a comparison, a summary."""
+    """What is wanted: an answer, all passages, a comparison, a summary; beside it what that is."""
     names = {kind: name for kind, (name, _, _) in KINDS.items()}
-    chosen = st.segmented_control(
-        "What to do",
-        list(KINDS),
-        format_func=names.__getitem__,
-        default=ANSWER,
-        required=True,
-        key=f"kind_{archive.id}",
-        label_visibility="collapsed",
-    )
-    return chosen or ANSWER
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="ask_kind"):
+        chosen = st.segmented_control(
+            "What to do",
+            list(KINDS),
+            format_func=names.__getitem__,
+            default=ANSWER,
+            required=True,
+            key=f"kind_{archive.id}",
+            label_visibility="collapsed",
+        )
+        kind = chosen or ANSWER
+        st.html(f'<p class="eg-small">{safe(KINDS[kind][1])}</p>')
+    return kind
 
 
-def choose_scope(archive: Archive, now: Shelf) -> Scope:
-    """The documents, and where there are such the tags and fields; each narrows the others."""
+def choose_scope(archive: Archive, now: Shelf, row: DeltaGenerator) -> Scope:
+    """The documents, and where there are such the tags and fields, in the archive's row; each narrows the
+    others.
+    """
     ready = [document for document in now.documents if document.status == "ready"]
     with services().database.session() as s:
         choices = load_choices(s, archive.id, ready)
@@ -72,8 +78,8 @@ def choose_scope(archive: Archive, now: Shelf) -> Scope:
     offered |= {"Tags": list(choices.tags)} if choices.tags else {}
     offered |= {"Fields": list(choices.fields)} if choices.fields else {}
     chosen = {}
-    for column, (label, names) in zip(st.columns(len(offered), gap="small"), offered.items(), strict=True):
-        with column:
+    with row:
+        for label, names in offered.items():
             chosen[label] = st.multiselect(
                 label,
                 names,
@@ -85,13 +91,12 @@ def choose_scope(archive: Archive, now: Shelf) -> Scope:
     return Scope(*(tuple(chosen.get(label, ())) for label in MEANING))
 
 
-def draw_form(archive: Archive, kind: str, now: Shelf) -> None:
-    """Scope and box of a kind; what is sent becomes a finding."""
-    st.html(f'<p class="eg-small">{KINDS[kind][1]}</p>')
+def draw_form(archive: Archive, kind: str, now: Shelf, row: DeltaGenerator) -> None:
+    """Scope, in the archive's row, and box of a kind; what is sent becomes a finding."""
     if kind == COMPARISON:
-        _two_documents(archive, now)
+        _two_documents(archive, now, row)
         return
-    scope = choose_scope(archive, now)
+    scope = choose_scope(archive, now, row)
     if kind == SUMMARY:
         one = scope.documents[0] if len(scope.documents) == 1 else ""
         words = f"Summarise {plain(one)}" if one else "Summarise these documents" if scope != Scope() else ""
@@ -103,15 +108,13 @@ def draw_form(archive: Archive, kind: str, now: Shelf) -> None:
         questions.put(archive, Request(asked, kind, scope.documents, scope.tags, scope.fields))
 
 
-def _two_documents(archive: Archive, now: Shelf) -> None:
+def _two_documents(archive: Archive, now: Shelf, row: DeltaGenerator) -> None:
     names = [document.name for document in now.documents if document.status == "ready"]
     if len(names) < 2:
         st.html('<p class="eg-lead">A comparison takes two documents that have been read.</p>')
         return
-    left, right = st.columns(2, gap="small")
-    with left:
+    with row:
         one = st.selectbox("First document", names, key=f"left_{archive.id}")
-    with right:
         rest = [name for name in names if name != one]
         other = st.selectbox("Second document", rest, key=f"right_{archive.id}")
     if asked := _box(archive, COMPARISON):

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+
+from app.view.colours import colours
 
 BRAIN_W = 20.0
 """What a human brain draws, the mark every gauge of power carries."""
@@ -12,24 +15,6 @@ BRAIN_W = 20.0
 FONT = "Source Sans, Source Sans Pro, sans-serif"
 CONFIG = {"displayModeBar": False, "scrollZoom": False, "responsive": True}
 Numbers = Sequence[float | None]
-
-
-def is_dark() -> bool:
-    """Whether the person sees the dark theme."""
-    return st.context.theme.type == "dark"
-
-
-def colours() -> dict[str, str]:
-    """The style sheet's colours as plotly needs them."""
-    if is_dark():
-        return {
-            "accent": "#6fc0b3", "fill": "rgba(111,192,179,0.18)", "ink": "#e4e1da", "soft": "#a3a8ae",
-            "line": "#343a40", "warm": "#e9b178", "cool": "#93bbe6", "panel": "#202529",
-        }  # fmt: skip
-    return {
-        "accent": "#1f6b63", "fill": "rgba(31,107,99,0.13)", "ink": "#23262b", "soft": "#5f656d",
-        "line": "#dfdbd0", "warm": "#b0661f", "cool": "#2a5383", "panel": "#efece2",
-    }  # fmt: skip
 
 
 def show(figure: go.Figure, key: str, height: int) -> None:
@@ -111,4 +96,21 @@ def sparkline(seconds: Numbers, values: Numbers, mark: float | None = None) -> g
     figure.update_xaxes(visible=False, fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True, range=[0, 1.12 * top])
     figure.update_layout(margin={"l": 0, "r": 0, "t": 2, "b": 2})
+    return figure
+
+
+def points(table: pd.DataFrame, across: str, up: str) -> go.Figure:
+    """One column over another, a point a row, both axes from zero."""
+    shade = colours()
+    figure = go.Figure(
+        go.Scatter(
+            x=table[across], y=table[up], mode="markers", hovertemplate="%{x:,.0f}: %{y:,.0f}<extra></extra>",
+            marker={"size": 8, "color": shade["accent"], "opacity": 0.75},
+        )
+    )  # fmt: skip
+    axes(figure, tickformat=",.0f")
+    for update, name in ((figure.update_xaxes, across), (figure.update_yaxes, up)):
+        reach = 1.12 * float(table[name].max())
+        update(title={"text": name, "font": {"size": 12}}, range=[0, reach or 1])
+    figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure

@@ -1,14 +1,23 @@
-"""What was read and what was not, in a sentence and in a list."""
+"""What was read and what was not: as a bar, in a sentence, in a list."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from app.view.words import count, safe
+from app.view.words import count, safe, size
 from storage.models import Document
 
 NAMED = 3
 UNREADABLE = ("failed", "needs_ocr", "skipped")
+# colour class -> (words, statuses); in this order from left to right
+SHARES = {
+    "eg-good": ("read", ("ready",)),
+    "eg-busy": ("being read", ("reading", "parsing", "parsed")),
+    "eg-plain": ("waiting", ("queued",)),
+    "eg-warn": ("without text", ("needs_ocr", "skipped")),
+    "eg-bad": ("failed", ("failed",)),
+}
 
 
 def coverage_sentence(documents: int, read: int, not_read: Sequence[tuple[str, str]]) -> str:
@@ -26,6 +35,28 @@ def coverage_sentence(documents: int, read: int, not_read: Sequence[tuple[str, s
     named = "; ".join(f"{name} ({_lower(reason)})" if reason else name for name, reason in not_read[:NAMED])
     more = f"; and {count(len(not_read) - NAMED)} more" if len(not_read) > NAMED else ""
     return f"{head} Not read: {named}{more}."
+
+
+def coverage_html(documents: Sequence[Document], sentence: str) -> str:
+    """The sentence under a bar of how many documents are read, waiting, failed; pages and size beside it."""
+    counts = Counter(document.status for document in documents)
+    shares = [
+        (colour, words, sum(counts[s] for s in statuses)) for colour, (words, statuses) in SHARES.items()
+    ]
+    shares = [share for share in shares if share[2]]
+    said = ", ".join(f"{count(number)} {words}" for _, words, number in shares)
+    parts = "".join(
+        f'<span class="{colour}" style="flex-grow:{number}"></span>' for colour, _, number in shares
+    )
+    legend = "".join(
+        f'<span><i class="{colour}"></i>{count(number)} {words}</span>' for colour, words, number in shares
+    )
+    pages, held = sum(d.pages or 0 for d in documents), sum(d.bytes or 0 for d in documents)
+    figures = [count(pages, "page")] * bool(pages) + [size(held)]
+    return (
+        f'<div class="eg-bar" role="img" aria-label="{said}">{parts}</div><div class="eg-shares eg-figures">'
+        f"<p>{safe(sentence)}</p>{legend * (len(shares) > 1)}<span>{' · '.join(figures)}</span></div>"
+    )
 
 
 def _lower(reason: str) -> str:

@@ -26,6 +26,7 @@ STATUS = {
 COLOURS = {"ready": "green", "failed": "red", "needs_ocr": "orange", "reading": "blue", "parsing": "blue"}
 COLUMNS = ["State", "Document", "Pages", "Tokens", "Language", "Size", "Tags", "Remark"]
 ROW_PX, MAX_ROWS_SHOWN = 35, 14
+NAME_PX, WIDE_NAME_PX = 250, 365  # beside remarks, and where there are none
 
 
 def status_words(status: str) -> str:
@@ -43,6 +44,11 @@ def load_tags(archive_id: int) -> dict[int, list[str]]:
     """Tags by document id."""
     with services().database.session() as s:
         return tags.document_tags(s, archive_id)
+
+
+def columns(documents: Sequence[Document]) -> list[str]:
+    """The columns that say something: where nothing was remarked the names have the room."""
+    return COLUMNS if any(remark(document) for document in documents) else COLUMNS[:-1]
 
 
 def table(documents: Sequence[Document], tagged: Mapping[int, Sequence[str]] | None = None) -> pd.DataFrame:
@@ -72,17 +78,19 @@ def draw_documents(
     """The table; returns the documents whose rows are selected."""
     chips = [status_words(status) for status in STATUS]
     colours = [COLOURS.get(status, "gray") for status in STATUS]
-    column = st.column_config
+    column, shown = st.column_config, columns(documents)
+    name_px = NAME_PX if "Remark" in shown else WIDE_NAME_PX
     event = st.dataframe(
         table(documents, tagged),
         key=_key_of_rows(key, tuple(document.id for document in documents)),
         hide_index=True,
+        column_order=shown,
         height=ROW_PX * (min(len(documents), MAX_ROWS_SHOWN) + 1) + 3,
         on_select="rerun",
         selection_mode="multi-row",
         column_config={
             "State": column.MultiselectColumn(options=chips, color=colours, width=112),
-            "Document": column.TextColumn(width=250),
+            "Document": column.TextColumn(width=name_px),
             "Pages": column.NumberColumn(format="localized", width=60),
             "Tokens": column.NumberColumn(format="localized", width=75),
             "Language": column.TextColumn(width=85),

@@ -76,7 +76,7 @@ def _draw_row(finding: Finding, row: FoundText, stems: set[str], words: int) -> 
             f'<div class="eg-source"><span class="eg-number">{row.rank}</span><div>'
             f'<div class="eg-where"><b>{safe(item.document)}</b><span class="eg-soft">page {item.page}</span>'
             f'{above}<span class="eg-badge eg-plain">{safe(why(row, words))}</span></div>'
-            f'<div class="eg-quote">{marked(item.text, stems)}</div></div></div>'
+            f'<div class="eg-quote eg-lines">{marked(item.text, stems)}</div></div></div>'
         )
         label = f"Close page {item.page}" if opened else f"Show page {item.page}"
         icon = ":material/close:" if opened else ":material/find_in_page:"
@@ -107,8 +107,9 @@ def why(row: FoundText, words: int) -> str:
 
 
 def marked(text: str, stems: set[str]) -> str:
-    """A passage, escaped, with the words that were looked for set off."""
-    flat, out, last = " ".join(text.split()), [], 0
+    """A passage, escaped, a line a paragraph, with the words that were looked for set off."""
+    flat = "\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+    out, last = [], 0
     for match in _WORD.finditer(flat):
         if stems & set(content_terms(match[0])):
             out += [safe(flat[last : match.start()]), f"<mark>{safe(match[0])}</mark>"]

@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from app.errors import describe
 from app.services import Services
 from app.settings import Options
+from app.view.colours import is_dark
 from app.view.words import plain, safe
 from storage import Archive
 
@@ -29,8 +30,11 @@ def _services(options: Options) -> Services:
 
 
 def style() -> None:
-    """The style sheet; Streamlit's theme does the rest."""
+    """The style sheet; Streamlit's theme does the rest. Dialogs and menus hang outside of what Streamlit
+    marks as dark, so that the whole document is told.
+    """
     st.html(ASSETS / "theme.css")
+    st.html(f"<style>:root {{ color-scheme: {'dark' if is_dark() else 'light'}; }}</style>")
 
 
 def heading(title: str, lead: str) -> None:

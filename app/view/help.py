@@ -11,7 +11,8 @@ from storage.ingest import SUPPORTED
 
 def draw_help() -> None:
     """The whole page."""
-    st.markdown(help_text())
+    with st.container(key="help_text"):
+        st.markdown(help_text())
 
 
 def help_text() -> str:

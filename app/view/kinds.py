@@ -61,8 +61,7 @@ def draw_summary(finding: Finding) -> None:
         said = "".join(_quoted(quotes[n], finding.id) for n in part["citations"] if n in quotes)
         head = f'<p class="eg-label eg-name">{safe(part["document"])}</p>' if len(parts) > 1 else ""
         none = '<p class="eg-small">No whole sentence to quote.</p>'
-        outline = " · ".join(part["headings"])
-        under = f'<p class="eg-small">{safe(outline)}</p>' if outline else ""
+        under = _outline(part["headings"])
         drawn.append(f'<div class="eg-part">{head}{said or none}{under}</div>')
     st.html("".join(drawn))
     if len(parts) > length:
@@ -79,11 +78,30 @@ def draw_summary(finding: Finding) -> None:
         st.html(f'<p class="eg-label">{label}</p><p class="eg-terms">{shown}</p>')
     uncoded = sum(not part["coded"] for part in parts)
     note = f" Of {count(uncoded, 'document')} no codes were there: words alone decided." if uncoded else ""
+    model = (
+        " The model weighed the best: how likely each is under the heading “Summary” of its document."
+        if any(part.get("weighed") for part in parts)
+        else ""
+    )
     st.html(
         '<p class="eg-small">Extractive: whole sentences, chosen by words that are frequent here and rare '
-        "elsewhere, and by how near the recall code of their passage lies to the document's other passages. "
-        f"Nothing is reworded.{safe(note)}</p>"
+        "elsewhere, and by how near the recall code of their passage lies to the document's other passages."
+        f"{model} Nothing is reworded.{safe(note)}</p>"
     )
+
+
+def outline(headings: Sequence[str]) -> list[str]:
+    """The headings, each by what stands below its parents, the title that all share left out."""
+    paths = [heading.split(" > ") for heading in headings]
+    if len(paths) > 1 and len({path[0] for path in paths}) == 1:
+        paths = [path for path in paths if len(path) > 1]
+    return list(dict.fromkeys(path[-1] for path in paths))
+
+
+def _outline(headings: Sequence[str]) -> str:
+    """In one line; a single heading is no outline."""
+    shown = outline(headings)
+    return f'<p class="eg-small">Sections: {safe(" · ".join(shown))}</p>' if len(shown) > 1 else ""
 
 
 def _show_more(key: str, length: int) -> None:

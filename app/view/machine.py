@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from app.errors import AppError
+from app.view import charts
 from app.view.frame import services
 from app.view.gauges import Row, panel
 from app.view.live import draw_note
@@ -120,7 +121,7 @@ def draw_reading(stretches: Sequence[RunMetric]) -> None:
         f'<p class="eg-small eg-figures">{safe(count(len(table), "stretch", "stretches"))} of reading, a '
         "point each. They lie level when a longer context costs no more for each token.</p>"
     )
-    st.scatter_chart(table, x="Tokens in the context", y="Tokens per second", height=260)
+    charts.show(charts.points(table, "Tokens in the context", "Tokens per second"), "reading", 260)
 
 
 @st.cache_data(ttl=600, show_spinner=False)

@@ -49,7 +49,8 @@ def _load(citation: Citation) -> CitedPage | None:
 
 def _head(cell: CellRecord, document: MatrixDocument, column: MatrixQuestion) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html(f'<p class="eg-label">{safe(column.label)} · {safe(document.name)}</p>')
+        name = f'<span class="eg-name">{safe(document.name)}</span>'
+        st.html(f'<p class="eg-label">{safe(column.label)} · {name}</p>')
         st.button("Close", key="close_cell", type="tertiary", icon=":material/close:", on_click=_close)
     notes = [ago(cell.answered_at)] if cell.answered_at else []
     notes += [f"corrected {ago(cell.corrected_at)}"] if cell.corrected_at else []

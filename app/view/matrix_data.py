@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from app import matrix as service
+from app.view.colours import colours
 from app.view.frame import services
 from app.view.words import count
 from storage import (
@@ -30,6 +32,16 @@ STATUS = {
     "failed": ("✕", "failed"),
     "pending": ("…", "not answered yet"),
 }
+# What is to be looked at stands out, what is missing steps back; a plain answer is in ink.
+TINTS = {
+    "partly_supported": "warn",
+    "not_found": "soft",
+    "pending": "soft",
+    "failed": "bad",
+    "corrected": "accent",
+}
+MOST_TINTED = 5_000  # cells; colouring more takes longer than the page may
+SHOWN = 82  # characters of an answer in the table: three lines of a cell
 DOCUMENT = "Document"
 
 
@@ -105,16 +117,33 @@ def chosen_rows(held: Held, words: str, statuses: Sequence[str]) -> list[MatrixD
     return [document for document in held.table.documents if fits(document)]
 
 
+def shortened(words: str) -> str:
+    """What fits into a cell of the table; the whole answer is one click away."""
+    return words if len(words) <= SHOWN else words[: SHOWN - 1].rsplit(" ", 1)[0] + " …"
+
+
 def as_frame(held: Held, rows: Sequence[MatrixDocument]) -> pd.DataFrame:
     """One row a document, one column a question."""
     data = {
         DOCUMENT: [row.name for row in rows],
         **{
-            column.label: [cell_words(held.table.cells.get((row.id, column.id))) for row in rows]
+            column.label: [shortened(cell_words(held.table.cells.get((row.id, column.id)))) for row in rows]
             for column in held.matrix.questions
         },
     }
     return pd.DataFrame(data)
+
+
+def tinted(held: Held, rows: Sequence[MatrixDocument]) -> pd.DataFrame | Styler:
+    """The same with the colour of each cell's status."""
+    frame, shade = as_frame(held, rows), colours()
+    if frame.size > MOST_TINTED:
+        return frame
+    tints = pd.DataFrame("", index=frame.index, columns=frame.columns)
+    for column in held.matrix.questions:
+        statuses = [status_of(held.table.cells.get((row.id, column.id))) for row in rows]
+        tints[column.label] = [f"color: {shade[TINTS[s]]}" if s in TINTS else "" for s in statuses]
+    return frame.style.apply(lambda _: tints, axis=None)
 
 
 def selected(held: Held, rows: Sequence[MatrixDocument], at: tuple[int, str]) -> CellRecord | None:

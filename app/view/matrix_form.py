@@ -103,7 +103,7 @@ def draw_dialog(archive: Archive, matrix: Matrix | None) -> None:
         DIALOGS[name](matrix)
 
 
-@st.dialog("New matrix", width="large", on_dismiss=close)
+@st.dialog("New matrix", width="medium", on_dismiss=close)
 def _new(archive: Archive) -> None:
     draw_form(archive, "dialog")
 

@@ -99,10 +99,13 @@ def _row(report: Report, finding: Finding, number: int, *, last: bool) -> None:
             ("Up", ":material/arrow_upward:", -1, number == 1),
             ("Down", ":material/arrow_downward:", 1, last),
         ):
-            if st.button(words, key=f"move_{step}_{name}", icon=icon, disabled=off, type="tertiary"):
+            if st.button(
+                words, key=f"move_{step}_{name}", icon=icon, disabled=off, type="tertiary", help=words
+            ):
                 _act(reports.move_in_report, report.id, finding.id, step)
                 _keep(report)
-        if st.button("Take out", key=f"drop_{name}", icon=":material/close:", type="tertiary"):
+        out = "Take out"
+        if st.button(out, key=f"drop_{name}", icon=":material/close:", type="tertiary", help=out):
             _act(reports.remove_from_report, report.id, finding.id)
             _keep(report)
 

@@ -20,7 +20,7 @@ from app.view.words import count, plain, remaining, safe
 from storage import archives, documents
 
 EARLIER = "an earlier version of the model that comes with Engram"
-TICKS = [12, 15, 20, 25, 30, 40, 50, 60, 80]
+TICKS = [12, 15, 18, 20, 22, 25, 30, 40, 50, 60, 80]
 
 
 @cache
@@ -73,8 +73,10 @@ def trade_off(k: float) -> go.Figure:
     figure.update_layout(yaxis={"title": title, "type": "log", "tickvals": TICKS, "range": reach})
     if "f1" in here:
         title = {"text": "F1 of answers (dashed)", "font": {"size": 12}}
-        second = {"title": title, "overlaying": "y", "side": "right", "range": [0, 1.05], "showgrid": False}
-        figure.update_layout(yaxis2=second)
+        quiet = {"showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True}
+        ticks = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "tickfont": {"color": shade["soft"], "size": 12}}
+        second = {"title": title, "overlaying": "y", "side": "right", "range": [0, 1.05]}
+        figure.update_layout(yaxis2=second | quiet | ticks)
     figure.update_layout(margin={"l": 8, "r": 24, "t": 12, "b": 8})
     return figure
 

@@ -40,8 +40,8 @@ def draw_viewer(cited: CitedPage | None, quote: str, key: str, neighbours: Neigh
         return
     place: Place = st.session_state.setdefault(f"viewer_{key}", Place())
     shown, marked = _page(cited, place, quote)
-    _tools(cited, shown, place, key, neighbours or Neighbours())
-    _search(cited.document_id, place, key)
+    words = _tools(cited, shown, place, key, neighbours or Neighbours())
+    _hits(cited.document_id, words, place, key)
     with st.spinner("Drawing the page…", show_time=False):
         draw_cited(shown, marked)
 
@@ -60,8 +60,8 @@ def _page(cited: CitedPage, place: Place, quote: str) -> tuple[CitedPage, str]:
     return cited, quote
 
 
-def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: Neighbours) -> None:
-    """Citations one after another, pages one after another, back to the quote."""
+def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: Neighbours) -> str:
+    """Citations one after another, pages one after another, back to the quote; the words to search for."""
 
     def turn(number: int) -> None:
         place.page, place.hit = number, None
@@ -96,11 +96,18 @@ def _tools(cited: CitedPage, shown: CitedPage, place: Place, key: str, around: N
             _step("Next page", ":material/chevron_right:", f"right_{key}", after)
         if place.hit is not None or shown.number != cited.number:
             st.button("Back to the quote", key=f"back_{key}", icon=":material/format_quote:", on_click=back)
+        words = st.text_input(
+            "Search in this document",
+            key=f"words_{key}",
+            max_chars=WORDS,
+            placeholder="Words as they stand in the text",
+        )
         _original(cited, key)
+    return words
 
 
 def _step(words: str, icon: str, key: str, go: Callable[[], None] | None) -> None:
-    st.button(words, key=key, icon=icon, type="tertiary", on_click=go, disabled=go is None)
+    st.button(words, key=key, icon=icon, type="tertiary", on_click=go, disabled=go is None, help=words)
 
 
 def _original(cited: CitedPage, key: str) -> None:
@@ -126,14 +133,8 @@ def _original(cited: CitedPage, key: str) -> None:
         )
 
 
-def _search(document_id: int, place: Place, key: str) -> None:
-    """Words inside this document, and the places where they stand."""
-    words = st.text_input(
-        "Search in this document",
-        key=f"words_{key}",
-        max_chars=WORDS,
-        placeholder="Words as they stand in the text",
-    )
+def _hits(document_id: int, words: str, place: Place, key: str) -> None:
+    """The places where the words stand in this document."""
     if not words.strip():
         return
     with services().database.session() as s:
