@@ -72,6 +72,8 @@ def go_to_ask(page: Page) -> None:
     """From the Library on, once everything was read."""
     link = page.get_by_role("link", name="Ask this archive")
     expect(link).to_be_visible()
+    expect(page.locator('[class*="st-key-job_"]')).to_have_count(0)
+    settle(page)
     link.click()
     expect(page.get_by_role("heading", level=1, name="Ask", exact=True)).to_be_visible()
     settle(page)
