@@ -183,7 +183,7 @@ def _candidates(
 def _density(terms: frozenset[str], weights: Mapping[str, float]) -> float:
     """Weight of the words, so that neither the shortest nor the longest sentence wins by its length."""
     most = max(weights.values(), default=1.0) or 1.0
-    return sum(weights.get(term, 0.0) for term in terms) / most / (len(terms) + 10)
+    return math.fsum(weights.get(term, 0.0) for term in terms) / most / (len(terms) + 10)
 
 
 def _worth_quoting(sentence: str, terms: frozenset[str], strict: bool) -> bool:

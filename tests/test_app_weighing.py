@@ -99,11 +99,15 @@ def test_the_lead_in_is_bounded_and_reaches_to_the_end() -> None:
 
 
 def test_what_the_model_finds_likely_is_chosen() -> None:
-    def weigh(one: Candidate) -> float:
-        return float("lower" in one.passage.text)
+    asked: list[int] = []
 
-    (best,) = choose(1, weigh)
-    assert "lower" in best.passage.text
+    def ask_all(one: Candidate) -> float:
+        asked.append(one.passage.id)
+        return 0.0
+
+    choose(1, ask_all)
+    (best,) = choose(1, lambda one: float(one.passage.id == asked[-1]))
+    assert best.passage.id == asked[-1]
     assert 0 <= best.score <= 1
 
 

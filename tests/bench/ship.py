@@ -8,7 +8,6 @@ python tests/bench/ship.py --model HOME/models/default [--results tests/bench/re
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
@@ -21,12 +20,9 @@ from tests.bench.record import RESULTS, ROOT
 
 
 def points_of(lines: list[dict], name: str) -> list[tuple[int, float]]:
-    """(tokens, seconds) at the speed of that name, the median where a length was measured again."""
-    seconds: dict[int, list[float]] = {}
-    for line in lines:
-        length = line["settings"]["length"]
-        seconds.setdefault(length, []).append(length / line[name])
-    return [(length, round(statistics.median(found), 4)) for length, found in sorted(seconds.items())]
+    """(tokens, seconds) at the speed of that name, the newest where a length was measured again."""
+    speeds = {line["settings"]["length"]: line[name] for line in sorted(lines, key=lambda line: line["date"])}
+    return [(length, round(length / speed, 4)) for length, speed in sorted(speeds.items())]
 
 
 def threshold_curve(lines: list[dict]) -> dict:
