@@ -35,10 +35,6 @@ FEWEST_TERMS = 3  # a shorter sentence is a heading or a number
 LONGEST = 400  # characters of a sentence shown as the answer; the quote stays whole
 ANSWER_TOKENS = 32
 
-PRIOR = 2.2
-"""Log odds by which a sentence of the one document asked answers likelier than an archive's best passage with
-the same figures: chosen on 20 agreements of tests/bench/matrix.py, whose result is of 40 others."""
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -142,7 +138,7 @@ class CellReader:
         """The likeliest sentence, and what it answers where it is likely enough."""
         from engine.answering import FOUND_NEEDED, rank_evidence
         from engine.evidence import Evidence
-        from engine.refusal import found_probability
+        from engine.refusal import DOCUMENT, found_probability
 
         listed = self._listed(column, found)
         items = [
@@ -155,7 +151,7 @@ class CellReader:
         self.tokens_read += sum(item.tokens for item in weighed)
         likely = {
             item.evidence.id: found_probability(
-                item.gain, item.odds, min(1.0, listed[item.evidence.id].shared), prior=PRIOR
+                item.gain, item.odds, min(1.0, listed[item.evidence.id].shared), score=DOCUMENT
             )
             for item in weighed
         }

@@ -12,6 +12,7 @@ from matrix_home import NOTICE, archive, cells_of, fill, services
 from app import cells
 from app.services import Services
 from engine.evidence import Weighed
+from engine.refusal import DOCUMENT, Score
 from engine.sentences import sentence_spans
 from storage import Archive, MatrixQuestion, PassageText, QuestionData, documents, matrices
 
@@ -20,7 +21,7 @@ __all__ = ["archive", "services"]  # fixtures
 
 def sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the sentence of most shared words for the answer: the tiny model's likelihoods say nothing."""
-    judge = lambda gain, odds, relevance, prior: 0.9 + relevance / 100  # noqa: E731
+    judge = lambda gain, odds, relevance, score: 0.9 + relevance / 100  # noqa: E731
     monkeypatch.setattr("engine.refusal.found_probability", judge)
 
 
@@ -57,8 +58,8 @@ def test_a_cell_is_refused_by_the_odds_that_ordinary_answers_are(
 ) -> None:
     asked = []
 
-    def judge(gain: float, odds: float, relevance: float, named: float = 1.0, prior: float = 0.0) -> float:
-        asked.append((odds, prior))
+    def judge(gain: float, odds: float, relevance: float, named: float = 1.0, *, score: Score) -> float:
+        asked.append((odds, score))
         return 0.9 if odds > 0 else 0.1
 
     def weighed(engine: Any, question: str, items: Any, *given: Any) -> list[Weighed]:
@@ -72,7 +73,7 @@ def test_a_cell_is_refused_by_the_odds_that_ordinary_answers_are(
         "elm.txt": "not_found",
         "ash.txt": "not_found",
     }
-    assert {prior for _, prior in asked} == {cells.PRIOR}
+    assert {score for _, score in asked} == {DOCUMENT}
 
 
 def test_where_words_say_little_more_sentences_are_read(services: Services, archive: Archive) -> None:

@@ -18,6 +18,7 @@ import sqlite3
 import sys
 import tempfile
 import zlib
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,7 @@ from engine import Engine
 from engine.answering import FOUND_NEEDED
 from engine.convert.data import Passage, Question, read_eval
 from engine.evidence import Evidence, rank_evidence
-from engine.refusal import (
-    INTERCEPT,
-    NAMED_NEEDED,
-    PER_LIKELIHOOD,
-    PER_ODDS,
-    PER_RELEVANCE,
-    found_probability,
-)
+from engine.refusal import ARCHIVE, NAMED_NEEDED, found_probability
 from engine.support import SentenceIndex
 from storage import archives
 from storage.fulltext.terms import split_query
@@ -188,7 +182,7 @@ def main() -> None:
         rows += planted(options.planted)
         sets.append("planted")
     shared = {"sets": sets, "a_set": options.questions, "candidates": CANDIDATES}
-    shipped = {"shipped": [INTERCEPT, PER_LIKELIHOOD, PER_ODDS, PER_RELEVANCE], "right_as_shipped": now(rows)}
+    shipped = {"shipped": list(astuple(ARCHIVE)), "right_as_shipped": now(rows)}
     record("refusal", shared, judge(rows) | shipped)
 
 
