@@ -3,8 +3,6 @@
 Unwritten outputs would be NaN: torch fills what it allocates while deterministic algorithms are on.
 """
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -13,15 +11,9 @@ from kernels.delta import delta_chunked, delta_recurrent
 from kernels.delta.triton import delta_chunked_triton
 from kernels.triton_ops import TritonOps
 from tests.golden import DATA
+from tests.triton_device import DEVICE, filled
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@pytest.fixture(autouse=True)
-def _filled() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
+__all__ = ["filled"]  # a fixture
 
 
 def _inputs(length, strength, heads=2, key=24, value=20, given=True):

@@ -3,8 +3,6 @@
 Unwritten outputs would be NaN or 127: torch fills what it allocates while deterministic algorithms are on.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -23,15 +21,9 @@ from kernels.spike import encode, norm_encode
 from kernels.spike.triton import ListedSpikes, encode_triton
 from kernels.window import Sinks, window_attention_reference
 from kernels.window.triton import window_attention_triton
+from tests.triton_device import DEVICE, filled
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@pytest.fixture(autouse=True)
-def _filled() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
+__all__ = ["filled"]  # a fixture
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.request import request_of
-from app.view import frame, questions, reports, run_sheet, sidebar
+from app.view import frame, opened, questions, reports, run_sheet, sidebar
 from app.view.annotations import draw_annotation, tags_html
 from app.view.answer import (
     KIND_NOTES,
@@ -65,7 +65,7 @@ def draw_row(finding: Finding) -> bool:
 def _look(finding_id: int) -> None:
     same = st.session_state.get("opened_finding") == finding_id
     st.session_state["opened_finding"] = None if same else finding_id
-    st.session_state.pop("opened_citation", None)
+    opened.close()
 
 
 def shortened(question: str, limit: int = 160) -> str:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, request_of
 from app.scope import describe_scope
+from app.view import opened
 from app.view.cited import CitedPage
 from app.view.coverage import coverage_sentence
 from app.view.viewer import Neighbours, draw_viewer
@@ -154,23 +155,14 @@ def draw_citations(
     if not finding.citations:
         return
     st.html(f'<p class="eg-label">{count(len(finding.citations), "citation")}</p>')
-    opened = st.session_state.get("opened_citation")
     length = citations_shown(finding.id)
     for citation in finding.citations[:length]:
         this = (finding.id, citation.number)
         with st.container(border=True, key=f"citation_{finding.id}_{citation.number}", gap="xsmall"):
             st.html(source_html(citation, finding.id, (sure or {}).get(citation.number)))
-            st.button(
-                f"Close page {citation.page}" if opened == this else f"Show page {citation.page}",
-                key=f"open_{finding.id}_{citation.number}",
-                icon=":material/close:" if opened == this else ":material/find_in_page:",
-                type="tertiary",
-                on_click=_toggle,
-                args=(this,),
-            )
-            if opened == this:
+            key = f"{finding.id}_{citation.number}"
+            if opened.page_button(this, citation.page, f"open_{key}"):
                 with st.container(key="cited_page"):
-                    key = f"{finding.id}_{citation.number}"
                     draw_viewer(load(citation), citation.quote, key, _neighbours(finding, citation))
     left = len(finding.citations) - length
     if left > 0:
@@ -192,15 +184,10 @@ def _neighbours(finding: Finding, citation: Citation) -> Neighbours:
     at = numbers.index(citation.number)
 
     def opens(number: int) -> Callable[[], None]:
-        return lambda: _toggle((finding.id, number))
+        return lambda: opened.toggle((finding.id, number))
 
     before = opens(numbers[at - 1]) if at else None
     return Neighbours(before, opens(numbers[at + 1]) if at + 1 < len(numbers) else None)
-
-
-def _toggle(citation: tuple[int, int]) -> None:
-    opened = st.session_state.get("opened_citation")
-    st.session_state["opened_citation"] = None if opened == citation else citation
 
 
 def not_read(context: Mapping[str, Any]) -> list[tuple[str, str]]:

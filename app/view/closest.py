@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.view import opened
 from app.view.cited import CitedPage, load_at
 from app.view.found import marked
 from app.view.frame import services
@@ -28,19 +29,13 @@ def draw_closest(finding: Finding) -> None:
     stems = set(content_terms(finding.question))
     for number, item in enumerate(closest, start=1):
         key = f"{finding.id}_{number}"
-        opened = st.session_state.get("opened_citation") == ("closest", number)
         with st.container(border=True, key=f"closest_{key}", gap="xsmall"):
             st.html(
                 f'<div class="eg-source"><div><div class="eg-where"><b>{safe(item["document"])}</b>'
                 f'<span class="eg-soft">page {item["page"]}</span></div>'
                 f'<div class="eg-quote">{marked(item["quote"], stems)}</div></div></div>'
             )
-            label = f"Close page {item['page']}" if opened else f"Show page {item['page']}"
-            icon = ":material/close:" if opened else ":material/find_in_page:"
-            st.button(
-                label, key=f"open_closest_{key}", icon=icon, type="tertiary", on_click=_toggle, args=(number,)
-            )
-            if opened:
+            if opened.page_button(("closest", number), item["page"], f"open_closest_{key}"):
                 with st.container(key="cited_page"):
                     draw_viewer(_page(finding.archive_id, item), item["quote"], f"closest_{key}")
 
@@ -53,8 +48,3 @@ def _page(archive_id: int, item: Mapping[str, Any]) -> CitedPage | None:
             return load_at(s, services().files, document.id, item["start"], item["quote"])
         except NotFoundError:
             return None
-
-
-def _toggle(number: int) -> None:
-    opened = st.session_state.get("opened_citation") == ("closest", number)
-    st.session_state["opened_citation"] = None if opened else ("closest", number)

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.view import opened
 from app.view.cited import load_at
 from app.view.frame import services
 from app.view.viewer import draw_viewer
@@ -69,7 +70,6 @@ def _choose_page(finding: Finding, shown: int, document_id: int | None) -> int:
 def _draw_row(finding: Finding, row: FoundText, stems: set[str], words: int) -> None:
     item = row.passage
     key = f"{finding.id}_{row.rank}"
-    opened = st.session_state.get("opened_citation") == ("found", row.rank)
     with st.container(border=True, key=f"found_{key}", gap="xsmall"):
         above = f'<span class="eg-soft">{safe(item.heading)}</span>' if item.heading else ""
         st.html(
@@ -78,22 +78,12 @@ def _draw_row(finding: Finding, row: FoundText, stems: set[str], words: int) -> 
             f'{above}<span class="eg-badge eg-plain">{safe(why(row, words))}</span></div>'
             f'<div class="eg-quote eg-lines">{marked(item.text, stems)}</div></div></div>'
         )
-        label = f"Close page {item.page}" if opened else f"Show page {item.page}"
-        icon = ":material/close:" if opened else ":material/find_in_page:"
-        st.button(
-            label, key=f"open_found_{key}", icon=icon, type="tertiary", on_click=_toggle, args=(row.rank,)
-        )
-        if opened:
+        if opened.page_button(("found", row.rank), item.page, f"open_found_{key}"):
             with st.container(key="cited_page"):
                 quote = item.text.strip()
                 with services().database.session() as s:
                     place = load_at(s, services().files, item.document_id, item.start, quote)
                 draw_viewer(place, quote, f"found_{key}")
-
-
-def _toggle(rank: int) -> None:
-    opened = st.session_state.get("opened_citation") == ("found", rank)
-    st.session_state["opened_citation"] = None if opened else ("found", rank)
 
 
 def why(row: FoundText, words: int) -> str:

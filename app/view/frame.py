@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from app.errors import describe
 from app.services import Services
 from app.settings import Options
+from app.view import opened
 from app.view.colours import is_dark
 from app.view.words import plain, safe
 from storage import Archive
@@ -97,4 +98,4 @@ def choose_archive(archives: Sequence[Archive]) -> Archive:
 
 def _take_choice() -> None:
     take_archive(st.session_state["archive_choice"])
-    st.session_state.pop("opened_citation", None)
+    opened.close()

@@ -5,6 +5,7 @@ import streamlit as st
 from app import library
 from app.questions import again, submit
 from app.request import Request
+from app.view import opened
 from app.view.cited import CitedPage, load_cited
 from app.view.frame import services, show_error
 from app.view.progress import progress_html, share_done
@@ -34,7 +35,7 @@ def hold(finding_id: int | None) -> None:
     st.session_state["finding_id"] = finding_id
     if finding_id is None:
         st.query_params.pop("finding", None)
-    st.session_state.pop("opened_citation", None)
+    opened.close()
 
 
 def in_hand(archive: Archive) -> Finding | None:
