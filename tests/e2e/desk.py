@@ -49,12 +49,12 @@ class Desk:
 
     def rest(self, archive: Archive) -> None:
         """Wait until nothing is left to do for the archive."""
-        _until(lambda: not self._active(archive), lambda: f"{archive.name}: {self._active(archive)}")
+        until(lambda: not self._active(archive), lambda: f"{archive.name}: {self._active(archive)}")
 
     def beat(self, archive: Archive) -> None:
         """Wait until the worker has looked at what is wanted of the archive's job in hand."""
         before = self._active(archive)
-        _until(lambda: self._active(archive) != before, lambda: f"no heartbeat of {before}")
+        until(lambda: self._active(archive) != before, lambda: f"no heartbeat of {before}")
 
     def _active(self, archive: Archive) -> list[tuple[str, str, str]]:
         with self.services.database.session() as s:
@@ -71,7 +71,8 @@ class Desk:
             self._hold.unlink(missing_ok=True)
 
 
-def _until(true: Callable[[], bool], words: Callable[[], str]) -> None:
+def until(true: Callable[[], bool], words: Callable[[], str]) -> None:
+    """Look again until it is true; TimeoutError with these words."""
     deadline = time.monotonic() + WAIT_S
     while not true():
         if time.monotonic() > deadline:
