@@ -198,6 +198,8 @@ def test_what_came_closest_is_shown_and_opens_on_its_page(seeds: Seeds) -> None:
     page = look_at(finding.id)
     assert "What came closest" in words_of(page)
     assert "<b>rent" not in html_of(page)
+    # The number's column comes first: without it the text stands in that column, letters wide.
+    assert html_of(page).count('<div class="eg-source"><span class="eg-number">') == 2
     opened = page.button(key=f"open_closest_{finding.id}_1").click().run()
     assert f"Close page {near['page']}" in labels(opened)
     assert f"{QUOTE}</mark>" in html_of(opened)

@@ -31,7 +31,8 @@ def draw_closest(finding: Finding) -> None:
         key = f"{finding.id}_{number}"
         with st.container(border=True, key=f"closest_{key}", gap="xsmall"):
             st.html(
-                f'<div class="eg-source"><div><div class="eg-where"><b>{safe(item["document"])}</b>'
+                f'<div class="eg-source"><span class="eg-number">{number}</span><div>'
+                f'<div class="eg-where"><b>{safe(item["document"])}</b>'
                 f'<span class="eg-soft">page {item["page"]}</span></div>'
                 f'<div class="eg-quote">{marked(item["quote"], stems)}</div></div></div>'
             )
