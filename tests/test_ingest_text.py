@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.ingest import ParseFailure, expand, sanitize_name
+from storage.ingest import ParseFailure, expand, parse, sanitize_name
 from storage.ingest.builder import PART_CHARACTERS, TextBuilder, cut_into_parts
 from storage.ingest.cleaning import clean, tidy_lines
 from storage.ingest.decoding import decode
@@ -89,6 +89,42 @@ def test_headings_are_told_by_their_form():
         "4.2 Termination\n\nIt ends.\n\n12 Apr 2020 cash 50\n\nARTICLE IV\n\nAbstract\n\n3 apples were eaten."
     )
     assert [heading for _, _, heading in find_headings(text)] == ["4.2 Termination", "ARTICLE IV", "Abstract"]
+
+
+def test_a_section_of_a_code_is_a_heading_whatever_code_it_is():
+    text = "D.C. Code § 21-501 Definitions.\n\nAs used here.\n\nUnder § 3 the tenant pays what he owes."
+    assert [heading for _, _, heading in find_headings(text)] == ["D.C. Code § 21-501 Definitions."]
+
+
+PROSE = "The fever begins with chills and a headache, and after five days a rash may follow."
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"Marburg fever (MHF)\n\n{PROSE}", ["Marburg fever (MHF)"]),
+        (f"What are the symptoms?\n\n{PROSE}", ["What are the symptoms?"]),
+        (f"Marburg fever\n\nJohn Smith\n\n{PROSE}\n\nTreatment\n\n{PROSE}", ["Marburg fever", "Treatment"]),
+        (f"Dear Sir,\n\n{PROSE}", []),
+        (f"It was late.\n\n{PROSE}", []),
+        (f"and so on\n\n{PROSE}", []),
+        (f"12.4 3.1 98\n\n{PROSE}", []),
+        (f"Figure 3 The rash\n\n{PROSE}", []),
+        (f"{PROSE}\nThe end of it\n\n{PROSE}", []),
+        ("Bread\n\nMilk", []),
+        (f"Bread\n\nMilk\n\nSalt\n\nFlour\n\n{PROSE}", []),
+    ],
+)
+def test_in_plain_text_a_line_alone_over_prose_is_a_heading(text, found):
+    assert [heading for _, _, heading in find_headings(text, unmarked=True)] == found
+    assert list(find_headings(text)) == []
+
+
+def test_a_line_alone_ranks_below_marked_headings(tmp_path):
+    path = tmp_path / "report.txt"
+    path.write_text(f"ARTICLE IV\n\nThe rent\n\n{PROSE}\n\nThe deposit\n\n{PROSE}\n", "utf-8")
+    paths = [heading for _, heading in parse(path, path.name).headings]
+    assert paths == ["ARTICLE IV", "ARTICLE IV > The rent", "ARTICLE IV > The deposit"]
 
 
 def test_heading_offsets_point_at_the_heading():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 
 _MAX = 120
+_LOWEST = 9
+_ROW = 3
+_PROSE = 60  # characters of a paragraph that is text rather than one more title
 _NUMBERED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})\.?[ \t]+(\S.*)")
 _NAMED = re.compile(
     r"(part|book|title|chapter|article|section|annex|appendix|schedule|exhibit|kapitel|abschnitt|chapitre|"
@@ -13,7 +17,7 @@ _NAMED = re.compile(
     r"(?:[ \t]*[-–—:.]?[ \t]*(\S.*))?",
     re.IGNORECASE,
 )
-_PARAGRAPH_SIGN = re.compile(r"§{1,2}[ \t]*\d[\w.\-]*[ \t]+[A-Z]\S*.*")
+_PARAGRAPH_SIGN = re.compile(r"(?:[A-Z][\w.]*[ \t]+){0,4}§{1,2}[ \t]*\d[\w.\-]*[ \t]+[A-Z]\S*.*")
 _USUAL = frozenset(
     "abstract introduction background methods method results discussion conclusion conclusions references "
     "summary acknowledgements acknowledgments bibliography definitions preamble recitals appendix contents "
@@ -33,18 +37,54 @@ _RANKS = {
 }
 
 
-def find_headings(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (offset, level, heading) of lines that are headings by their form."""
-    offset = 0
+def find_headings(text: str, unmarked: bool = False) -> Iterator[tuple[int, int, str]]:
+    """Yield (offset, level, heading) of lines that are headings by their form.
+
+    `unmarked`: lines without any mark count too, below all others, where they stand between blank lines like
+    a title over its text ("Marburg fever", "The selfish giant"), as in plain text.
+    """
+    lines = text.split("\n")
+    offsets = accumulate((len(line) + 1 for line in lines), initial=0)
+    titles = _titles(lines) if unmarked else frozenset()
     previous_blank = True
-    for line in text.split("\n"):
+    for number, (offset, line) in enumerate(zip(offsets, lines, strict=False)):
         stripped = line.strip()
         if 2 < len(stripped) <= _MAX:
-            level = heading_level(stripped, previous_blank)
+            level = heading_level(stripped, previous_blank) or (_LOWEST if number in titles else 0)
             if level:
                 yield offset + line.index(stripped[0]), level, stripped
         previous_blank = not stripped
-        offset += len(line) + 1
+
+
+def _titles(lines: Sequence[str]) -> frozenset[int]:
+    """Numbers of the lines that are a paragraph of their own, like a title over prose; of several in a row
+    (title, author) the first, of more than `_ROW` none: that is a list.
+    """
+    found: list[int] = []
+    row: list[int] = []
+    for filled, group in groupby(range(len(lines)), key=lambda number: bool(lines[number].strip())):
+        if not filled:
+            continue
+        first, *more = group
+        if not more and _could_title(lines[first].strip()):
+            row.append(first)
+            continue
+        if len(row) in range(1, _ROW + 1) and sum(len(lines[i]) for i in (first, *more)) >= _PROSE:
+            found.append(row[0])
+        row = []
+    return frozenset(found)
+
+
+def _could_title(line: str) -> bool:
+    """Short, without a mark of its own, with letters for the most part, and not the end of a sentence."""
+    letters = sum(character.isalpha() for character in line)
+    return (
+        2 < len(line) <= _MAX
+        and letters > 0.6 * len(line.replace(" ", ""))
+        and _is_title(line.removesuffix("?"), 12)
+        and not CAPTION.match(line)
+        and not heading_level(line)
+    )
 
 
 def heading_level(line: str, alone: bool = True) -> int:

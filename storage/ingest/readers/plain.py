@@ -21,7 +21,7 @@ def read(source: Source) -> ParsedDocument:
     for page in pages:
         body = tidy_lines(page).strip("\n")
         if body:
-            for offset, level, heading in find_headings(body):
+            for offset, level, heading in find_headings(body, unmarked=True):
                 builder.mark_heading(level, heading, offset)
             builder.lines(body)
         if len(pages) > 1:
