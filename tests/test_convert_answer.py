@@ -13,13 +13,13 @@ from engine.convert.answer import AnswerSettings, Trainer, batches, load_groups,
 from engine.convert.data import DISTRACTORS, Passage, Question
 from engine.convert.examples import IGNORE, Branch, GroupSettings, build, with_prose
 from engine.convert.group_source import GroupSource
-from engine.convert.student import MASKED, AdaptedLinear, Spiked, Student, attend, visible
+from engine.convert.softmax import MASKED
+from engine.convert.student import Student, visible
 from engine.convert.training import rate_at
 from engine.errors import EngineError
 from engine.grounded import grounded_prompt
 from engine.lora import merge
 from engine.tokenizer import Tokenizer
-from kernels.spike import decode_counts, encode_counts
 from tests.tiny import SETTINGS, tiny_model_dir
 
 PASSAGES = [
@@ -141,35 +141,6 @@ def test_the_student_computes_what_the_engine_computes(folder, tokenizer, tmp_pa
     # A sum in another order can flip a rounding to the next count, which then moves the rest of the stream.
     assert ((given - expected).abs() < 1e-4).float().mean() > 0.9
     assert (given - expected).norm() < 0.02 * expected.norm()
-
-
-def test_spikes_round_forward_and_pass_gradients_straight_through():
-    x = torch.randn(5, 16, requires_grad=True)
-    y = Spiked.apply(x, 2.0, torch.float32)
-    assert torch.allclose(y, decode_counts(*encode_counts(x.detach(), 2.0)))
-    upstream = torch.randn(5, 16)
-    y.backward(upstream)
-    assert torch.equal(x.grad, upstream)
-
-
-def test_gradients_of_the_adapted_product_are_those_of_autograd():
-    draw = torch.Generator().manual_seed(0)
-    shapes = ((7, 12), (9, 12), (3, 12), (9, 3))
-    parts = [
-        torch.randn(s, dtype=torch.float64, generator=draw, requires_grad=i != 1)
-        for i, s in enumerate(shapes)
-    ]
-    assert torch.autograd.gradcheck(AdaptedLinear.apply, parts)
-    x, weight, down, up = parts
-    assert torch.allclose(AdaptedLinear.apply(*parts), x @ (weight + up @ down).T)
-
-
-def test_plain_products_attend_as_the_fused_kernel_does():
-    q, k, v = torch.randn(4, 9, 8), torch.randn(2, 9, 8), torch.randn(2, 9, 8)
-    mask = torch.zeros(9, 9).masked_fill_(~torch.ones(9, 9, dtype=torch.bool).tril(), MASKED)
-    wide = [x.repeat_interleave(2, 0) for x in (k, v)]
-    expected = torch.nn.functional.scaled_dot_product_attention(q, *wide, attn_mask=mask)
-    assert torch.allclose(attend(q, k, v, mask), expected, atol=1e-5)
 
 
 def test_training_overfits_eight_examples(folder, tokenizer):
@@ -295,6 +266,27 @@ def test_the_loss_counts_weighted_targets_only(folder, tokenizer):
     assert loss.requires_grad
     assert answers > 0
     assert SETTINGS["vocab_size"] == student.logits(student([group])).shape[-1]
+
+
+def test_a_run_may_start_from_the_adapters_of_another(folder, tokenizer, tmp_path):
+    other = Student(folder, 4, 1)
+    start = {name: torch.randn(v.shape) for name, v in other.adapters.named_tensors().items()}
+    save_file(start, tmp_path / "adapter.safetensors")
+    data = _data(tmp_path / "data")
+    settings = AnswerSettings(steps=0, rank=4, first_layer=0)
+    trainer = train(folder, data, tmp_path / "work", settings, start=tmp_path / "adapter.safetensors")
+    assert set(start) < set(trainer.named)  # the layers before were not adapted there and start anew
+    for name, value in trainer.named.items():
+        expected = start.get(name)
+        assert torch.equal(value, expected) if expected is not None else True
+        assert expected is not None or not name.endswith("up") or not value.any()
+
+
+def test_adapters_of_another_rank_are_refused(folder, tmp_path):
+    with pytest.raises(EngineError, match="another rank"):
+        Student(folder, 8, 1).adapters.load(Student(folder, 4, 1).adapters.named_tensors())
+    with pytest.raises(EngineError, match="none of this model"):
+        Student(folder, 8, 1).adapters.load({"recall.mean": torch.zeros(4)})
 
 
 def test_nothing_to_adapt_is_said(folder):

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from engine import Engine
 from engine.convert.attention import AttentionSettings, Distiller, texts, train
-from engine.convert.hybrid import Hybrid, Memory, Teacher, causal
+from engine.convert.hybrid import Hybrid, Memory, Teacher
+from engine.convert.softmax import attend_causally
 from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 from tests.tiny import CORPUS, SETTINGS, tiny_model_dir
@@ -76,7 +77,7 @@ def test_the_teacher_attends_to_everything(folder, ids):
     q, k, v = torch.randn(4, 700, 8), torch.randn(2, 700, 8), torch.randn(2, 700, 8)
     wide = [x.repeat_interleave(2, 0) for x in (k, v)]
     expected = torch.nn.functional.scaled_dot_product_attention(q, *wide, is_causal=True)
-    assert torch.allclose(causal(q, k, v), expected, atol=1e-5)
+    assert torch.allclose(attend_causally(q, k, v), expected, atol=1e-5)
     teacher = Teacher(folder, None)
     changed = ids.clone()
     changed[0] = 5

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.convert.checkpoints import load_checkpoint, save_checkpoint
 from engine.convert.data import DISTRACTORS, passage, question, read_distractors, read_lines
 from engine.convert.examples import IGNORE, Group, GroupSettings, with_prose
+from engine.convert.fused import can_fuse
 from engine.convert.group_source import GroupSource
 from engine.convert.losses import LossLog
 from engine.convert.student import Student
@@ -133,17 +135,21 @@ def train(
     settings: AnswerSettings,
     device: str = "cpu",
     stop_s: float | None = None,
+    start: Path | None = None,
+    fused: bool = False,
 ) -> Trainer:
     """Train (or go on training) in `work`; ends after `settings.steps`, or after `stop_s` seconds with a
-    checkpoint to go on from.
+    checkpoint to go on from. A new run may `start` from the adapters of another one, with a fresh optimiser.
     """
     work.mkdir(parents=True, exist_ok=True)
     source = load_groups(data, Tokenizer.load(model), settings, work)
     dtype = torch.bfloat16
-    student = Student(model, settings.rank, settings.first_layer, dtype, device, settings.seed)
+    student = Student(model, settings.rank, settings.first_layer, dtype, device, settings.seed, fused)
     student.spiking = settings.spiking
     trainer = Trainer(student, settings)
     if not trainer.resume(work):
+        if start is not None:
+            student.adapters.load(load_file(start))
         (work / "answer.settings.json").write_text(json.dumps(asdict(settings), indent=1), "utf-8")
     groups = islice(iter(source), trainer.groups_used, None)
     log = LossLog(work / "answer.jsonl", "answer", trainer.step, settings.steps)
@@ -161,6 +167,8 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
     stage.add_argument(
         "--factors", nargs="*", type=float, default=[], help="threshold factors k to draw from at each step"
     )
+    stage.add_argument("--start", type=Path, help="adapter file or checkpoint that a new run starts from")
+    stage.add_argument("--eager", action="store_true", help="do not compile what lies between products")
     names = ("steps", "batch_tokens", "rank", "first_layer", "rate", "prose_weight", "seed")
     add_training_arguments(stage, defaults, names)
     stage.set_defaults(run=_run)
@@ -168,4 +176,6 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(options: argparse.Namespace) -> None:
     settings = settings_of(AnswerSettings, options)
-    train(options.model, options.data, options.work, settings, options.device, stop_seconds(options))
+    device, fused = options.device, not options.eager and can_fuse(options.device)
+    stop_s = stop_seconds(options)
+    train(options.model, options.data, options.work, settings, device, stop_s, options.start, fused)

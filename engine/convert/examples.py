@@ -54,7 +54,7 @@ class GroupSettings:
     questions: int = 8
     absent: int = 3
     least: int = 4
-    several: float = 0.2
+    several: float = 0.1
     passages: int = 3
     earlier: float = 0.1
     earlier_tokens: int = 160

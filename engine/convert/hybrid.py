@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.convert.student import MASKED, Student, attend, turned
+from engine.convert.fused import turned
+from engine.convert.softmax import MASKED, attend_causally
+from engine.convert.student import Student
 from kernels.gla import gla_chunked
 
 OPEN = 4.0
 """Initial bias of the gates: logsigmoid(4) / 16 forgets a thousandth a token."""
-QUERY_BLOCK = 512
 
 
 @dataclass(slots=True)
@@ -176,20 +177,6 @@ class Teacher(Student):
         def attention(_: int, joined: Tensor, __: Tensor) -> Tensor:
             q, k, v = self.heads_of(joined)
             parts = (turned(q, *turn).transpose(0, 1), turned(k, *turn).transpose(0, 1), v.transpose(0, 1))
-            return causal(*parts).transpose(0, 1).reshape(len(ids), -1)
+            return attend_causally(*parts).transpose(0, 1).reshape(len(ids), -1)
 
         return self.blocks(ids.to(self.device), attention)
-
-
-def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Full causal attention q [H, T, D], k, v [Hk, T, D] -> [H, T, D], in bounded memory."""
-    if q.is_cuda:
-        group = len(q) // len(k)
-        wide = (k.repeat_interleave(group, 0)[None], v.repeat_interleave(group, 0)[None])
-        return F.scaled_dot_product_attention(q[None], *wide, is_causal=True)[0]
-    out = []
-    for start in range(0, q.shape[1], QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, q.shape[1])
-        mask = torch.full((stop - start, stop), MASKED, dtype=q.dtype).triu(start + 1)
-        out.append(attend(q[:, start:stop], k[:, :stop], v[:, :stop], mask))
-    return torch.cat(out, dim=1)

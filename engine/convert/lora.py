@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from engine.errors import EngineError
 from engine.lora import DOWN, UP
 
 PARTS = ("qkv", "out", "gate_up", "down")
@@ -38,9 +39,18 @@ class Adapters(nn.Module):
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over tensors of the same names; KeyError if one is missing."""
+        """Take over tensors of the same names; pairs missing among them stay as they are. EngineError if none
+        is there, or if they are of another rank.
+        """
+        known = {name: value for name, value in self.named_tensors().items() if name in tensors}
+        if not known or any(value.shape != tensors[name].shape for name, value in known.items()):
+            raise EngineError(
+                "the adapters to start from are none of this model, or of another rank",
+                "Give the rank they were trained with.",
+                "other_adapters",
+            )
         with torch.no_grad():
-            for name, value in self.named_tensors().items():
+            for name, value in known.items():
                 value.copy_(tensors[name])
 
 

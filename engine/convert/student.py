@@ -1,8 +1,7 @@
 """The default model in a differentiable form: INT8 base weights, spike-coded inputs, low-rank adapters.
 
-The arithmetic is that of `engine.decoder` on groups shorter than the window: rounding to spike counts passes
-gradients straight through (Bengio et al. 2013, arXiv 1308.3432), weights are the dequantised INT8 ones plus
-`up @ down` (LoRA, arXiv 2106.09685).
+The arithmetic is that of `engine.decoder` on groups shorter than the window; weights are the dequantised INT8
+ones plus `up @ down` (LoRA, arXiv 2106.09685).
 """
 
 import json
@@ -17,25 +16,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.convert.examples import Group
+from engine.convert.fused import Pointwise
 from engine.convert.lora import PARTS, Adapters, shapes_of
+from engine.convert.softmax import MASKED, attend_causally
 from kernels.rotary import inverse_frequencies
-from kernels.spike import threshold
-
-MASKED = -1e9
-
-
-class Spiked(torch.autograd.Function):
-    """`round(x / Vth) * Vth` with Vth = mean(|x|) / k for each row; the gradient passes as if untouched."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, k: float, dtype: torch.dtype) -> Tensor:
-        wide = x.float()
-        vth = threshold(wide, k)
-        return torch.round(wide / vth).mul_(vth).to(dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return grads[0], None, None
 
 
 class AdaptedLinear(torch.autograd.Function):
@@ -73,7 +57,7 @@ class Layer:
 
 class Student(nn.Module):
     """A prepared model folder with trainable adapters of `rank` (None: without) from layer `first` on;
-    `spiking` off computes with dense activations.
+    `spiking` off computes with dense activations, `fused` compiles what stands between matrix products.
     """
 
     def __init__(
@@ -84,8 +68,10 @@ class Student(nn.Module):
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
         seed: int = 0,
+        fused: bool = False,
     ) -> None:
         super().__init__()
+        self._pointwise = Pointwise(fused)
         self.raw = raw = json.loads((folder / "config.json").read_text("utf-8"))
         self.heads, self.kv_heads, self.dim = raw["num_heads"], raw["num_kv_heads"], raw["head_dim"]
         self.eps, self.spiking, self.dtype, self.device = raw["norm_eps"], True, dtype, device
@@ -123,15 +109,16 @@ class Student(nn.Module):
         the projections of each.
         """
         hidden = F.embedding(ids, self.table).float()
+        change, between = torch.zeros_like(hidden, dtype=self.dtype), self._pointwise
         streams = [hidden]
         for i, layer in enumerate(self.layers):
-            inner = F.rms_norm(hidden, (hidden.shape[-1],), layer.attn_norm, self.eps)
-            heads = attention(i, self._linear(i, "qkv", inner), inner)
-            hidden = hidden + self._linear(i, "out", heads)
-            inner = F.rms_norm(hidden, (hidden.shape[-1],), layer.mlp_norm, self.eps)
-            gate, up = self._linear(i, "gate_up", inner).chunk(2, dim=-1)
-            hidden = hidden + self._linear(i, "down", F.silu(gate) * up)
-            streams.append(hidden)
+            k = torch.tensor(self.spike_k[i], device=self.device) if self.spiking else None
+            hidden, inner, given = between.normed(hidden, change, layer.attn_norm, self.eps, k, self.dtype)
+            heads = attention(i, self._linear(i, "qkv", given), inner)
+            change = self._linear(i, "out", between.coded(heads, k, self.dtype))
+            hidden, _, given = between.normed(hidden, change, layer.mlp_norm, self.eps, k, self.dtype)
+            change = self._linear(i, "down", between.gated(self._linear(i, "gate_up", given), k, self.dtype))
+            streams.append(hidden + change)
         return streams
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -151,48 +138,21 @@ class Student(nn.Module):
         return q, k, v
 
     def _linear(self, i: int, part: str, x: Tensor) -> Tensor:
-        coded = Spiked.apply(x, self.spike_k[i], self.dtype) if self.spiking else x.to(self.dtype)
+        """The product of coded rows x [T, K] with a matrix and what was learned beside it: [T, N]."""
         weight, pair = self.layers[i].matrices[part], self.adapters.pair(f"layers.{i}.{part}")
-        return F.linear(coded, weight) if pair is None else AdaptedLinear.apply(coded, weight, *pair)
+        return F.linear(x, weight) if pair is None else AdaptedLinear.apply(x, weight, *pair)
 
     def _attend(self, joined: Tensor, turn: tuple[Tensor, Tensor], masks: Sequence[Tensor]) -> Tensor:
         """Softmax attention inside each group: joined q, k, v [T, ...] -> [T, H D]."""
         q, k, v = self.heads_of(joined)
-        q, k = turned(q, *turn), turned(k, *turn)
+        q, k = self._pointwise.turned(q, *turn), self._pointwise.turned(k, *turn)
         out, start = [], 0
         for mask in masks:
             stop = start + len(mask)
-            part = (
-                q[start:stop].transpose(0, 1),
-                k[start:stop].transpose(0, 1),
-                v[start:stop].transpose(0, 1),
-            )
-            out.append(attend(*part, mask).transpose(0, 1).reshape(stop - start, -1))
+            parts = [part[start:stop].transpose(0, 1) for part in (q, k, v)]
+            out.append(attend_causally(*parts, mask).transpose(0, 1).reshape(stop - start, -1))
             start = stop
         return torch.cat(out)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Softmax attention q [H, T, D], k, v [Hk, N, D], additive mask [T, N] -> [H, T, D].
-
-    On a GPU through torch's fused kernel; on a CPU by plain products, which are several times faster there in
-    bfloat16 with a mask.
-    """
-    heads, length, dim = q.shape
-    group = heads // len(k)
-    if q.is_cuda:
-        wide = (k.repeat_interleave(group, 0)[None], v.repeat_interleave(group, 0)[None])
-        return F.scaled_dot_product_attention(q[None], *wide, attn_mask=mask[None, None])[0]
-    grouped = q.reshape(len(k), group * length, dim)
-    added = mask.repeat(group, 1).expand(len(k), -1, -1)
-    shares = torch.softmax(torch.baddbmm(added, grouped, k.transpose(1, 2), alpha=dim**-0.5), dim=-1)
-    return (shares @ v).view(heads, length, dim)
-
-
-def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, half-split form: x [T, H, D], cos and sin [T, 1, D/2]."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 def visible(group: Group) -> Tensor:
