@@ -1,10 +1,11 @@
 """Needles in a read archive: is a fact that stands once found, cited and told, at any length and depth?
 
-    python tests/bench/needles.py --home HOME [--bare]
+    python tests/bench/needles.py --home HOME [--bare [--dense]]
 
 HOME holds the archive that tests/bench/worker.py --data read. For each length n the questions are about the
 needles planted in its first n tokens and only the documents there are asked, on top of the state of the whole
-archive (--bare: on no state). Every fact is asked in its own words and in others.
+archive (--bare: on no state; --dense: weighed and answered without spike coding too). Every fact is asked in
+its own words and in others.
 """
 
 import argparse
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
 from app.recalling import CANDIDATES, EVIDENCE, as_evidence, find_candidates
+from engine import ContextState, Engine
 from engine.answering import AnswerResult, answer
 from engine.evidence import rank_evidence
 from tests.bench.data_archive import NEEDLES
@@ -29,14 +31,19 @@ WORDINGS = ("question", "paraphrase")
 
 
 def trial(
-    archive: ReadArchive, needle: dict[str, Any], wording: str, documents: list[int], bare: bool
+    archive: ReadArchive,
+    engine: Engine,
+    needle: dict[str, Any],
+    wording: str,
+    documents: list[int],
+    state: ContextState | None,
 ) -> dict[str, Any]:
     """Whether the needle's passage is among the candidates, weighed best, cited; if the answer is right."""
     services, context, started = archive.services, archive.context, time.perf_counter()
     found = find_candidates(services, context, archive.id, needle[wording], documents)
-    ranked = rank_evidence(services.engine, needle[wording], as_evidence(found), EVIDENCE)
+    ranked = rank_evidence(engine, needle[wording], as_evidence(found), EVIDENCE)
     result: AnswerResult | None = None
-    for event in answer(services.engine, None if bare else context.state, needle[wording], ranked):
+    for event in answer(engine, state, needle[wording], ranked):
         result = event.result or result
     assert result is not None
     right = {item.id for item in found if needle["sentence"] in " ".join(item.text.split())}
@@ -57,9 +64,14 @@ def main() -> None:
     )
     parser.add_argument("--home", type=Path, required=True, help="home folder with the archive")
     parser.add_argument("--bare", action="store_true", help="without the archive's state")
+    parser.add_argument("--dense", action="store_true", help="without spike coding; needs --bare")
     parser.add_argument("--out", type=Path, help="results file instead of the committed one")
     options = parser.parse_args()
+    if options.dense and not options.bare:
+        parser.error("--dense needs --bare: the archive's state was read with spike coding")
     archive = ReadArchive(options.home, NAME)
+    services, state = archive.services, None if options.bare else archive.context.state
+    engine = Engine.load(services.model_dir, spiking=False) if options.dense else services.engine
     entries = archive.context.plan.entries
     needles = json.loads((options.home / NEEDLES).read_text("utf-8"))
     for length in sorted({needle["length"] for needle in needles}):
@@ -69,10 +81,11 @@ def main() -> None:
         end = max(length, *(entry.end for entry in entries if Path(entry.name).name in files))
         inside = [entry.document_id for entry in entries if entry.end <= end]
         for wording in WORDINGS:
-            rows = [trial(archive, needle, wording, inside, options.bare) for needle in asked]
+            rows = [trial(archive, engine, needle, wording, inside, state) for needle in asked]
             shares = {name: round(sum(row[name] for row in rows) / len(rows), 3) for name in rows[0]}
             settings = {"tokens": length, "documents": len(inside), "needles": len(asked), "wording": wording}
-            settings["state_tokens"] = 0 if options.bare else archive.context.state.tokens_read
+            settings |= {"state_tokens": state.tokens_read if state else 0, "spiking": engine.spiking}
+            settings["fingerprint"] = engine.fingerprint[:12]
             record("needles", settings, shares, options.out)
 
 
