@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import Engine
-from engine.convert.attention import AttentionSettings, Distiller, texts, train
+from engine.convert.attention import HELD_OUT, AttentionSettings, Distiller, texts, train
 from engine.convert.hybrid import Hybrid, Memory, Teacher
 from engine.convert.softmax import attend_causally
 from engine.errors import EngineError
@@ -94,6 +94,7 @@ def test_distilling_brings_the_student_nearer(folder, ids, mode):
     for _ in range(11):
         last = distiller.train_on(ids)
     assert last < first
+    assert distiller.divergence(ids) < first
     assert all(p.grad is not None for p in distiller.named.values())
 
 
@@ -124,6 +125,13 @@ def test_the_stage_resumes_as_if_never_stopped(folder, tmp_path):
     ]
     assert len(curves[0]) == 4
     assert curves[0] == curves[1]
+    held = [
+        [json.loads(line) for line in (tmp_path / name / HELD_OUT).read_text("utf-8").splitlines()]
+        for name in ("whole", "parts")
+    ]
+    assert [line["step"] for line in held[0]] == [0, 4]
+    assert held[0] == held[1]
+    assert held[0][0]["kl"] != held[0][1]["kl"]
     assert "layers.0.gate.mix" in load_file(tmp_path / "parts" / "attention.safetensors")
 
 

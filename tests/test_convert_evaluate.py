@@ -144,6 +144,15 @@ def test_the_stage_writes_one_line_a_run(tmp_path, capsys):
     assert "spikes" not in lines[1]
 
 
+def test_a_base_is_prepared_with_the_wanted_factors_and_window(tmp_path):
+    gguf, out = write_llama(tmp_path / "base.gguf"), tmp_path / "base"
+    arguments = ["prepare", "--gguf", str(gguf), "--out", str(out), "--spike-k", "3", "1.75"]
+    assert main([*arguments, "--window", "64"]) == 0
+    config = Engine.load(out).config
+    assert config.spike.k == 1.75
+    assert {layer.window for layer in config.layers} == {64}
+
+
 def test_packaging_joins_stages_and_set_up_merges_them(tmp_path, monkeypatch):
     gguf = write_llama(tmp_path / "base.gguf")
     base = tmp_path / "base"

@@ -20,11 +20,17 @@ from torch import Tensor
 from engine.convert.checkpoints import load_checkpoint, save_checkpoint
 from engine.convert.data import DISTRACTORS, passage, question, read_distractors, read_lines
 from engine.convert.examples import IGNORE, Group, GroupSettings, with_prose
-from engine.convert.fused import can_fuse
 from engine.convert.group_source import GroupSource
 from engine.convert.losses import LossLog
 from engine.convert.student import Student
-from engine.convert.training import add_training_arguments, rate_at, settings_of, stop_seconds, train_until
+from engine.convert.training import (
+    add_training_arguments,
+    fuses,
+    rate_at,
+    settings_of,
+    stop_seconds,
+    train_until,
+)
 from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 
@@ -168,7 +174,6 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--factors", nargs="*", type=float, default=[], help="threshold factors k to draw from at each step"
     )
     stage.add_argument("--start", type=Path, help="adapter file or checkpoint that a new run starts from")
-    stage.add_argument("--eager", action="store_true", help="do not compile what lies between products")
     names = ("steps", "batch_tokens", "rank", "first_layer", "rate", "prose_weight", "seed")
     add_training_arguments(stage, defaults, names)
     stage.set_defaults(run=_run)
@@ -176,6 +181,6 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(options: argparse.Namespace) -> None:
     settings = settings_of(AnswerSettings, options)
-    device, fused = options.device, not options.eager and can_fuse(options.device)
-    stop_s = stop_seconds(options)
-    train(options.model, options.data, options.work, settings, device, stop_s, options.start, fused)
+    stop_s, fused = stop_seconds(options), fuses(options)
+    where = (options.model, options.data, options.work)
+    train(*where, settings, options.device, stop_s, options.start, fused)

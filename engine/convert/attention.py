@@ -8,10 +8,12 @@ segments.
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -22,19 +24,28 @@ from engine.convert.checkpoints import load_checkpoint, save_checkpoint
 from engine.convert.data import read_lines
 from engine.convert.hybrid import Hybrid, Memory, Teacher
 from engine.convert.losses import LossLog
-from engine.convert.training import add_training_arguments, rate_at, settings_of, stop_seconds, train_until
+from engine.convert.training import (
+    add_training_arguments,
+    fuses,
+    rate_at,
+    settings_of,
+    stop_seconds,
+    train_until,
+)
 from engine.errors import EngineError
 from engine.tokenizer import Tokenizer
 
 FIELDS = ("physics", "medical", "legal", "general")
 CHECKPOINT = "attention.checkpoint.safetensors"
 RESULT = "attention.safetensors"
+HELD_OUT = "attention-held-out.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionSettings:
     """Settings of the attention stage. `mode` "parallel": a linear branch beside the window in every layer,
-    from zero; "alternate": in place of the window in every second layer.
+    from zero; "alternate": in place of the window in every second layer. `held` texts are kept out, and the
+    divergence on them is taken before the first step and after the last.
     """
 
     steps: int = 300
@@ -50,6 +61,7 @@ class AttentionSettings:
     clip: float = 1.0
     save_every: int = 20
     spiking: bool = True
+    held: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,14 +93,21 @@ def _pieces(path: Path, tokenizer: Tokenizer, length: int) -> Iterator[Tensor]:
 class Distiller:
     """Teacher, student, optimiser and the steps done."""
 
-    def __init__(self, model: Path, settings: AttentionSettings, dtype: torch.dtype, device: str) -> None:
+    def __init__(
+        self,
+        model: Path,
+        settings: AttentionSettings,
+        dtype: torch.dtype,
+        device: str,
+        fused: bool = False,
+    ) -> None:
         count = len(json.loads((model / "config.json").read_text("utf-8"))["windows"])
         even = tuple(range(0, count, 2))
         every, alone = (tuple(range(count)), ()) if settings.mode == "parallel" else (even, even)
         self.settings, self.step = settings, 0
-        self.teacher = Teacher(model, None, dtype=dtype, device=device)
+        self.teacher = Teacher(model, None, dtype=dtype, device=device, fused=fused)
         self.teacher.spiking = False
-        self.student = Hybrid(model, every, alone, dtype, device)
+        self.student = Hybrid(model, every, alone, dtype, device, fused)
         self.student.spiking = settings.spiking
         self.named = self.student.branches.named_tensors()
         self._optimizer = torch.optim.AdamW(self.named.values(), lr=settings.rate, weight_decay=0.0)
@@ -98,19 +117,29 @@ class Distiller:
         s = self.settings
         for group in self._optimizer.param_groups:
             group["lr"] = rate_at(self.step, s.steps, s.rate, s.warmup, s.decay)
-        wanted = self.teacher.read(ids)
-        memory, total, parts = Memory(), 0.0, range(0, len(ids), s.segment)
+        total = 0.0
         self._optimizer.zero_grad()
-        for start in parts:
-            piece = slice(start, min(start + s.segment, len(ids)))
-            streams = self.student.segment(ids[piece], memory)
-            divergence, distance = self._losses(streams, [stream[piece] for stream in wanted])
-            ((divergence + s.stream_weight * distance) / len(parts)).backward()
-            total += float(divergence.detach()) / len(parts)
+        for divergence, distance, share in self._parts(ids):
+            ((divergence + s.stream_weight * distance) * share).backward()
+            total += float(divergence.detach()) * share
         torch.nn.utils.clip_grad_norm_(self.named.values(), s.clip)
         self._optimizer.step()
         self.step += 1
         return total
+
+    @torch.no_grad()
+    def divergence(self, ids: Tensor) -> float:
+        """Mean KL divergence (nats a token) on one text, nothing learned."""
+        return sum(float(divergence) * share for divergence, _, share in self._parts(ids))
+
+    def _parts(self, ids: Tensor) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """The losses of a text segment by segment, and the share of the segments that each is."""
+        wanted, memory = self.teacher.read(ids), Memory()
+        starts = range(0, len(ids), self.settings.segment)
+        for start in starts:
+            piece = slice(start, min(start + self.settings.segment, len(ids)))
+            streams = self.student.segment(ids[piece], memory)
+            yield *self._losses(streams, [stream[piece] for stream in wanted]), 1 / len(starts)
 
     def _losses(self, given: list[Tensor], wanted: list[Tensor]) -> tuple[Tensor, Tensor]:
         s = self.settings
@@ -138,16 +167,39 @@ def train(
     settings: AttentionSettings,
     device: str = "cpu",
     stop_s: float | None = None,
+    fused: bool = False,
 ) -> Distiller:
     """Train (or go on training) in `work` until `settings.steps`, or for `stop_s` seconds."""
     work.mkdir(parents=True, exist_ok=True)
-    distiller = Distiller(model, settings, torch.bfloat16, device)
+    distiller = Distiller(model, settings, torch.bfloat16, device, fused)
     distiller.resume(work)
     (work / "attention.settings.json").write_text(json.dumps(asdict(settings), indent=1), "utf-8")
     log = LossLog(work / "attention.jsonl", "attention", distiller.step, settings.steps)
-    source = islice(texts(data, Tokenizer.load(model), settings.length), distiller.step, None)
-    train_until(distiller, ((ids, len(ids)) for ids in source), log, work, settings.save_every, stop_s)
+    source = texts(data, Tokenizer.load(model), settings.length)
+    held = list(islice(source, settings.held))
+    if distiller.step == 0:
+        _judge(distiller, held, work)
+    rest = islice(source, distiller.step, None)
+    train_until(distiller, ((ids, len(ids)) for ids in rest), log, work, settings.save_every, stop_s)
+    if distiller.step == settings.steps:
+        _judge(distiller, held, work)
     return distiller
+
+
+def _judge(distiller: Distiller, held: Sequence[Tensor], work: Path) -> None:
+    """Write down the divergence on texts kept out."""
+    if not held:
+        return
+    apart = fmean(distiller.divergence(ids) for ids in held)
+    line = {
+        "mode": distiller.settings.mode,
+        "step": distiller.step,
+        "texts": len(held),
+        "kl": round(apart, 4),
+    }
+    print(f"attention: {apart:.3f} nats from the base on {len(held)} texts kept out", file=sys.stderr)
+    with (work / HELD_OUT).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -161,4 +213,5 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(options: argparse.Namespace) -> None:
     settings = settings_of(AttentionSettings, options)
-    train(options.model, options.data, options.work, settings, options.device, stop_seconds(options))
+    stop_s, fused = stop_seconds(options), fuses(options)
+    train(options.model, options.data, options.work, settings, options.device, stop_s, fused)

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.convert.fused import turned
 from engine.convert.softmax import MASKED, attend_causally
 from engine.convert.student import Student
 from kernels.gla import gla_chunked
@@ -75,8 +74,9 @@ class Hybrid(Student):
         alone: Sequence[int] = (),
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
+        fused: bool = False,
     ) -> None:
-        super().__init__(folder, None, dtype=dtype, device=device)
+        super().__init__(folder, None, dtype=dtype, device=device, fused=fused)
         raw = self.raw
         self.window, self.sinks = raw["windows"][0], raw["sinks"]
         self.normalizer = raw["gate_normalizer"]
@@ -133,17 +133,17 @@ class Hybrid(Student):
         memory: Memory,
     ) -> Tensor:
         """The last `window` keys; beyond them the sinks, at the fixed distance the engine gives them."""
-        keys = torch.cat((memory.keys.get(i, k[:0]), turned(k, *turn)))
+        keys = torch.cat((memory.keys.get(i, k[:0]), self.turned(k, *turn)))
         values = torch.cat((memory.values.get(i, v[:0]), v))
         if i not in memory.sinks:
             memory.sinks[i] = (k[: self.sinks].detach(), v[: self.sinks].detach())
         sink_keys, sink_values = memory.sinks[i]
-        sink_keys = turned(sink_keys, *self.turn(torch.arange(-len(sink_keys), 0) - self.window))
+        sink_keys = self.turned(sink_keys, *self.turn(torch.arange(-len(sink_keys), 0) - self.window))
         group, scale = self.heads // self.kv_heads, self.dim**-0.5
         scores = [
             torch.einsum("tgjd,ngd->gjtn", x.reshape(len(q), self.kv_heads, group, self.dim), y) * scale
             + mask
-            for x, y, mask in zip((turned(q, *turn), q), (keys, sink_keys), masks, strict=True)
+            for x, y, mask in zip((self.turned(q, *turn), q), (keys, sink_keys), masks, strict=True)
         ]
         shares = torch.softmax(torch.cat(scores, dim=-1), dim=-1)
         out = torch.einsum("gjtn,ngd->tgjd", shares, torch.cat((values, sink_values)))
@@ -176,7 +176,11 @@ class Teacher(Student):
 
         def attention(_: int, joined: Tensor, __: Tensor) -> Tensor:
             q, k, v = self.heads_of(joined)
-            parts = (turned(q, *turn).transpose(0, 1), turned(k, *turn).transpose(0, 1), v.transpose(0, 1))
+            parts = (
+                self.turned(q, *turn).transpose(0, 1),
+                self.turned(k, *turn).transpose(0, 1),
+                v.transpose(0, 1),
+            )
             return attend_causally(*parts).transpose(0, 1).reshape(len(ids), -1)
 
         return self.blocks(ids.to(self.device), attention)

@@ -50,6 +50,7 @@ def add_arguments(stages: "argparse._SubParsersAction[argparse.ArgumentParser]")
     stage.add_argument(
         "--spike-k", nargs="+", type=float, default=[3.0], help="threshold factor, or one a layer"
     )
+    stage.add_argument("--window", type=int, help="attention window of every layer in place of the usual")
     stage.set_defaults(run=_prepare)
     stage = stages.add_parser("package", help="join what was trained into the file that set-up merges")
     stage.add_argument("sources", nargs="+", type=Path, help="adapter files and checkpoints; later ones win")
@@ -63,6 +64,8 @@ def _prepare(options: argparse.Namespace) -> None:
     path = options.out / "config.json"
     config = json.loads(path.read_text("utf-8"))
     config["spike_k"] = spike_factors(options.spike_k, len(config["windows"]))
+    if options.window:
+        config["windows"] = [options.window] * len(config["windows"])
     path.write_text(json.dumps(config, indent=1), "utf-8")
 
 

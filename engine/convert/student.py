@@ -131,6 +131,11 @@ class Student(nn.Module):
         angle = places.to(self.device)[:, None].float() * self._frequencies
         return angle.cos().to(self.dtype)[:, None], angle.sin().to(self.dtype)[:, None]
 
+    def turned(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Rotary positions: x [T, H, D], cos and sin [T, 1, D/2]."""
+        turned: Tensor = self._pointwise.turned(x, cos, sin)
+        return turned
+
     def heads_of(self, joined: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [T, H, D], keys and values [T, Hk, D] out of the joined projection."""
         shares = (self.heads * self.dim, self.kv_heads * self.dim, self.kv_heads * self.dim)
@@ -145,7 +150,7 @@ class Student(nn.Module):
     def _attend(self, joined: Tensor, turn: tuple[Tensor, Tensor], masks: Sequence[Tensor]) -> Tensor:
         """Softmax attention inside each group: joined q, k, v [T, ...] -> [T, H D]."""
         q, k, v = self.heads_of(joined)
-        q, k = self._pointwise.turned(q, *turn), self._pointwise.turned(k, *turn)
+        q, k = self.turned(q, *turn), self.turned(k, *turn)
         out, start = [], 0
         for mask in masks:
             stop = start + len(mask)

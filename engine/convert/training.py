@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from engine.convert.fused import can_fuse
 from engine.convert.losses import LossLog
 
 Batch = TypeVar("Batch", contravariant=True)
@@ -67,6 +68,9 @@ def add_training_arguments(stage: argparse.ArgumentParser, defaults: Any, names:
     stage.add_argument("--device", default="cpu", help="cpu or cuda")
     stage.add_argument("--minutes", type=float, help="stop after this long, with a checkpoint to go on from")
     stage.add_argument("--dense", dest="spiking", action="store_false", help="without spike coding")
+    stage.add_argument(
+        "--eager", action="store_true", help="do not compile what lies between matrix products"
+    )
     for name in names:
         value = getattr(defaults, name)
         stage.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -75,6 +79,11 @@ def add_training_arguments(stage: argparse.ArgumentParser, defaults: Any, names:
 def stop_seconds(options: argparse.Namespace) -> float | None:
     """`--minutes` in seconds."""
     return None if options.minutes is None else 60 * options.minutes
+
+
+def fuses(options: argparse.Namespace) -> bool:
+    """Whether what lies between matrix products is to be compiled, and can be."""
+    return not options.eager and can_fuse(options.device)
 
 
 def settings_of(kind: type[Settings], options: argparse.Namespace) -> Settings:
