@@ -7,13 +7,15 @@ compiled, each function below is one or two passes over memory.
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.spike import threshold
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Spiked(torch.autograd.Function):
@@ -63,9 +65,10 @@ class Pointwise:
     """The functions above; with `fused`, compiled on first use (half a minute, kept by torch for later)."""
 
     def __init__(self, fused: bool = False) -> None:
-        self.coded, self.normed, self.gated, self.turned = (
-            (_compiled(function) if fused else function) for function in (coded, normed, gated, turned)
-        )
+        self.coded = _compiled(coded) if fused else coded
+        self.normed = _compiled(normed) if fused else normed
+        self.gated = _compiled(gated) if fused else gated
+        self.turned = _compiled(turned) if fused else turned
 
 
 def can_fuse(device: str) -> bool:
@@ -81,6 +84,6 @@ def can_fuse(device: str) -> bool:
     return True
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(function: Function) -> Function:
     """Compiled for any number of rows."""
-    return torch.compile(function, dynamic=True, fullgraph=True)
+    return cast("Function", torch.compile(function, dynamic=True, fullgraph=True))

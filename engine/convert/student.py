@@ -133,8 +133,7 @@ class Student(nn.Module):
 
     def turned(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Rotary positions: x [T, H, D], cos and sin [T, 1, D/2]."""
-        turned: Tensor = self._pointwise.turned(x, cos, sin)
-        return turned
+        return self._pointwise.turned(x, cos, sin)
 
     def heads_of(self, joined: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [T, H, D], keys and values [T, Hk, D] out of the joined projection."""
@@ -154,8 +153,13 @@ class Student(nn.Module):
         out, start = [], 0
         for mask in masks:
             stop = start + len(mask)
-            parts = [part[start:stop].transpose(0, 1) for part in (q, k, v)]
-            out.append(attend_causally(*parts, mask).transpose(0, 1).reshape(stop - start, -1))
+            heads = attend_causally(
+                q[start:stop].transpose(0, 1),
+                k[start:stop].transpose(0, 1),
+                v[start:stop].transpose(0, 1),
+                mask,
+            )
+            out.append(heads.transpose(0, 1).reshape(stop - start, -1))
             start = stop
         return torch.cat(out)
 

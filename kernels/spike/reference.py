@@ -7,7 +7,7 @@ THRESHOLD_MIN = 1e-5
 THRESHOLD_MAX = 1e4
 
 
-def threshold(x: Tensor, k: float) -> Tensor:
+def threshold(x: Tensor, k: float | Tensor) -> Tensor:
     """Firing threshold of each token, `clip(mean(|x|) / k)`: `x` [..., K] -> [..., 1], same dtype."""
     return (x.abs().mean(dim=-1, keepdim=True) / k).clamp(THRESHOLD_MIN, THRESHOLD_MAX)
 

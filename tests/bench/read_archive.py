@@ -29,6 +29,11 @@ class ReadArchive:
         self.context: Context = self.services.contexts.get(self.services, self.id)
 
     @property
+    def kind(self) -> str:
+        """Whether it was read, or its passages only coded (tests/bench/shallow.py)."""
+        return "read" if self.context.state.tokens_read else "coded"
+
+    @property
     def passages(self) -> int:
         """How many compete."""
         return len(self.context.ids)

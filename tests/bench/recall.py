@@ -3,11 +3,11 @@
     python tests/bench/recall.py --data DATA --home HOME [--questions 200] [--rerank 25]
     python tests/bench/recall.py --data DATA --model HOME/models/default [--questions 200] [--rerank 25]
 
-With --home the archive that tests/bench/worker.py read there: millions of tokens, passages as the product
-cuts them; right is one that overlaps the question's passage and holds the answer. With --model an archive
-made here: passages stored as they are in the sets, grouped into documents by their source document, and
-coded as the reader codes them (one stream, layers up to the recall layer only: the codes are the same, as
-tests/test_convert_recall.py shows). Every passage of every set competes for every question.
+With --home the archive that tests/bench/worker.py read there (or shallow.py coded): millions of tokens,
+passages as the product cuts them; right is one that overlaps the question's passage and holds the answer.
+With --model an archive made here: passages stored as they are in the sets, grouped into documents by their
+source document, and coded as the reader codes them (one stream, layers up to the recall layer only: the codes
+are the same, as tests/test_convert_recall.py shows). Every passage of every set competes for every question.
 """
 
 import argparse
@@ -43,6 +43,8 @@ Found = Callable[[str], list[int]]
 
 class Archive:
     """The development sets in a database of their own; `cid` of each stored passage by id."""
+
+    kind = "made"
 
     def __init__(self, folder: Path, engine: Engine, sets: dict[str, list[Passage]]) -> None:
         self.engine = engine
@@ -152,7 +154,7 @@ def measure_sets(archive: Archive | ReadArchive, options: argparse.Namespace) ->
         if options.rerank:
             values["reranked"] = measure(archive, asked[: options.rerank], gold, archive.reranked)
         settings = {"set": name, "passages": archive.passages, "questions": len(asked)}
-        settings |= {"reranked_questions": options.rerank, "archive": "read" if options.home else "made"}
+        settings |= {"reranked_questions": options.rerank, "archive": archive.kind}
         record("recall", settings, values, options.out)
 
 
