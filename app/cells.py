@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from app.recalling import CODE_WEIGHT
 from app.services import Services
 from app.telling import Words
 from storage import CellData, MatrixQuestion, PassageText, documents, passages
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from engine.evidence import Evidence
 
 PASSAGES = 3  # a cell's candidates
+CODE_WEIGHT = 0.5  # of a rank by code beside one by words
 OPENING = 2  # passages of a document in which the search finds nothing
 EVERY = 1_000_000_000
 SAMPLE = 300  # passages that tell how common a word is in the archive

@@ -24,8 +24,12 @@ BY_WORDS = 40
 BY_CODE = 40
 WITHIN = 20
 BEST_DOCUMENTS = 3  # a contract names its parties on page one and the clause asked for on page nine
-CODE_WEIGHT = 0.5
 CANDIDATES = 12
+FIRST_BY_WORDS = 8
+"""How many of the candidates are those that share most words; codes and documents bring in the others. Of
+628 development questions in an archive of 4.1 million tokens 0.91 so have their passage among the twelve;
+0.89 with all places given by fused ranks, which push out what stands fifth to twelfth by words (physics:
+0.99 and 0.87)."""
 EVIDENCE = 4
 
 
@@ -75,9 +79,10 @@ def find_candidates(
     document_ids: Sequence[int] | None,
     prefer: Sequence[int] = (),
 ) -> list[PassageText]:
-    """Passages that share words with the question, those of nearest code, and those of the documents that
-    fit best, fused by reciprocal rank (weights measured by tests/bench/recall.py). `prefer`: documents that
-    an earlier answer of the thread cited; their passages are ranked once more among themselves.
+    """Passages that share most words with the question, then those of nearest code and of the documents that
+    fit best, fused by reciprocal rank (measured by tests/bench/recall.py). `prefer`: documents that an
+    earlier answer of the thread cited; their passages are ranked once more among themselves, and no place is
+    given by words alone. In the order of the fused ranks.
     """
     from engine.recall import fuse, search_codes
 
@@ -87,19 +92,18 @@ def find_candidates(
         by_words = _search(s, archive_id, question, BY_WORDS, document_ids)
         best = _best_documents(s, by_words)
         rankings = [by_words, _search(s, archive_id, question, WITHIN, best)]
-        weights = [1.0, 1.0]
         if prefer:
             rankings.append(_search(s, archive_id, question, WITHIN, prefer))
-            weights.append(1.0)
         if code is not None:
             ids, codes = context.ids, context.codes
             if document_ids is not None:
                 ids, codes = passages.load_codes(s, archive_id, engine.fingerprint, document_ids)
             rows, _ = search_codes(codes, code, BY_CODE)
             rankings.append(ids[rows].tolist())
-            weights.append(CODE_WEIGHT)
-        ranked = fuse(rankings, weights=weights)
-        return passages.get_passages(s, [found for found, _ in ranked[:CANDIDATES]])
+        ranked = [found for found, _ in fuse(rankings)]
+        first = [] if prefer else by_words[:FIRST_BY_WORDS]
+        chosen = list(dict.fromkeys([*first, *ranked]))[:CANDIDATES]
+        return passages.get_passages(s, sorted(chosen, key=ranked.index))
 
 
 def _search(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from app_home import by_name, fill, prose, write_files
 from asking_home import FILES, QUESTION, RUN, answer_with, archive, services
 
-from app import library, reading
+from app import library, reading, recalling
 from app.asking import ask
 from app.errors import UserError
 from app.questions import MAX_QUESTION, submit
@@ -200,3 +202,22 @@ def test_asking_leaves_the_archives_state_as_it_was(services: Services, archive:
     before = services.contexts.get(services, archive.id).state.tokens_read
     ask(services, archive, QUESTION)
     assert services.contexts.get(services, archive.id).state.tokens_read == before
+
+
+def test_what_shares_most_words_is_always_a_candidate(
+    services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codes and documents may not push out the best by words, only join them."""
+    ids = list(range(1, 61))
+    by_words, within, by_code = ids[:20], ids[20:40], ids[40:60]
+    searches = iter([by_words, within])
+    monkeypatch.setattr(recalling, "_search", lambda *given: next(searches))
+    monkeypatch.setattr(recalling, "_best_documents", lambda *given: [])
+    monkeypatch.setattr("engine.recall.search_codes", lambda *given: (np.arange(20), None))
+    monkeypatch.setattr(recalling.passages, "get_passages", lambda s, chosen: list(chosen))
+    context = SimpleNamespace(ids=np.array(by_code), codes=np.zeros((20, 1), np.uint8))
+    found = recalling.find_candidates(services, context, archive.id, "notice period", None)  # type: ignore[arg-type]
+    assert len(found) == recalling.CANDIDATES
+    assert set(by_words[: recalling.FIRST_BY_WORDS]) < set(found)
+    assert set(found) & set(within)
+    assert set(found) & set(by_code)
