@@ -79,10 +79,10 @@ def find_candidates(
     document_ids: Sequence[int] | None,
     prefer: Sequence[int] = (),
 ) -> list[PassageText]:
-    """Passages that share most words with the question, then those of nearest code and of the documents that
-    fit best, fused by reciprocal rank (measured by tests/bench/recall.py). `prefer`: documents that an
-    earlier answer of the thread cited; their passages are ranked once more among themselves, and no place is
-    given by words alone. In the order of the fused ranks.
+    """Passages that share most words with the question, joined by those of nearest code and of the documents
+    that fit best, in the order of their fused reciprocal ranks (measured by tests/bench/recall.py). `prefer`:
+    documents that an earlier answer of the thread cited; their passages are ranked once more among
+    themselves, and no place is given by words alone.
     """
     from engine.recall import fuse, search_codes
 
