@@ -53,7 +53,6 @@ class GroupSettings:
 
     questions: int = 8
     absent: int = 3
-    altered: float = 0.25
     least: int = 4
     several: float = 0.1
     passages: int = 3

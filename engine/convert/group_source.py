@@ -3,14 +3,10 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.convert.altered import alter
 from engine.convert.data import Passage, Question
 from engine.convert.examples import Branch, Group, GroupSettings, build
 from engine.sentences import content_terms
 from engine.tokenizer import Tokenizer
-
-ALTERABLE = ("human", "rule", "glossary", "template")
-"""Kinds of question that ask for a thing said, not for a place in a document."""
 
 
 class GroupSource:
@@ -87,7 +83,6 @@ class GroupSource:
             Branch(q.question, q.answers[0], place, draw.random() < s.question_share) for place, q in pool
         ]
         branches += [Branch(q.question, None) for q in self._negatives(chosen, near, passages, draw)]
-        branches += [Branch(question, None) for question in self._altered([q for _, q in pool], near, draw)]
         draw.shuffle(branches)
         earlier = ""
         if draw.random() < s.earlier:
@@ -130,15 +125,6 @@ class GroupSource:
                     mined.append((len(asked & terms) / max(1, len(asked)), q))
         mined.sort(key=lambda pair: -pair[0])
         return [*found, *(q for _, q in mined[: wanted - len(found)])]
-
-    def _altered(self, asked: Sequence[Question], near: Sequence[str], draw: random.Random) -> list[str]:
-        """Some of the questions asked here, each changed in one place so that nothing answers it."""
-        other = self._passages[near[0]].text if near else ""
-        found = []
-        for q in asked:
-            if q.kind.startswith(ALTERABLE) and draw.random() < self._settings.altered:
-                found.append(alter(q.question, q.answers[0], self._passages[q.cid].text, other, draw))
-        return [question for question in found if question is not None]
 
 
 def _family(item: Passage) -> str:
