@@ -14,7 +14,7 @@ from app.everything import telling_span
 from app.inquiry import Inquiry, OnText, cite, cite_quote
 from app.measuring import power_values
 from app.questions import check_question, load_answer
-from app.recalling import EVIDENCE, Context, as_evidence, find_candidates
+from app.recalling import Context, find_candidates, weigh
 from app.request import ANSWER, COMPARISON, EVERYTHING, SUMMARY, request_of
 from app.services import Services
 from app.task import Task
@@ -105,9 +105,7 @@ class Answering(Inquiry):
         return found
 
     def _weigh(self, found: list[PassageText]) -> list[Weighed]:
-        from engine.evidence import rank_evidence
-
-        ranked = rank_evidence(self.services.engine, self.question, as_evidence(found), EVIDENCE)
+        ranked = weigh(self.services.engine, self.question, found)
         self.task.check()
         return ranked
 

@@ -18,7 +18,7 @@ from app.comparison import Said, Sheet, Side, sentences_of
 from app.errors import UserError
 from app.inquiry import Inquiry, cite
 from app.measuring import power_values
-from app.recalling import EVIDENCE, Context, as_evidence, find_candidates
+from app.recalling import Context, as_evidence, find_candidates, weigh
 from app.scope import same_name
 from storage import Document, passages
 
@@ -60,12 +60,12 @@ class Comparing(Inquiry):
         return rows
 
     def _side(self, context: Context, document: Document) -> Side:
-        from engine.answering import answer, rank_evidence
+        from engine.answering import answer
 
         self.say(f"Asking {document.name}")
         engine, archive_id = self.services.engine, self.finding.archive_id
         found = find_candidates(self.services, context, archive_id, self.question, [document.id])
-        ranked = rank_evidence(engine, self.question, as_evidence(found), EVIDENCE)
+        ranked = weigh(engine, self.question, found)
         for event in answer(engine, context.state, self.question, ranked):
             self.task.check()
             if event.result is not None:

@@ -17,8 +17,8 @@ from app.services import Services
 from storage import PassageText, passages
 
 if TYPE_CHECKING:
-    from engine import ContextState
-    from engine.evidence import Evidence
+    from engine import ContextState, Engine
+    from engine.evidence import Evidence, Weighed
 
 BY_WORDS = 40
 BY_CODE = 40
@@ -125,3 +125,10 @@ def as_evidence(found: Sequence[PassageText]) -> list[Evidence]:
     from engine.evidence import Evidence
 
     return [Evidence(item.id, item.document, item.heading, item.text) for item in found]
+
+
+def weigh(engine: Engine, question: str, found: Sequence[PassageText], top: int = EVIDENCE) -> list[Weighed]:
+    """The `top` of the passages that `find_candidates` found, best first, each read with the question."""
+    from engine.evidence import rank_evidence
+
+    return rank_evidence(engine, question, as_evidence(found), top)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.drafting import AnswerStats, Draft
 from engine.engine import Engine
-from engine.evidence import Evidence, Weighed, rank_evidence, sentence_fit
+from engine.evidence import Evidence, Weighed, rank_evidence, sentence_fits
 from engine.refusal import found_probability
 from engine.sentences import sentence_spans
 from engine.state import ContextState
@@ -130,15 +130,12 @@ def _most_likely(
     engine: Engine, question: str, items: Sequence[Evidence], shortlist: Sequence[tuple[Sentence, float]]
 ) -> Sentence:
     """The sentence that shares most with the question and makes it most likely."""
-
-    def score(sentence: Sentence, relevance: float) -> float:
-        item = items[sentence.rank]
-        text = item.text[sentence.start : sentence.end]
-        return relevance + sentence_fit(engine, item.title(), text, question)
-
     if len(shortlist) == 1:
         return shortlist[0][0]
-    return max(shortlist, key=lambda pair: score(*pair))[0]
+    read = [(items[s.rank].title(), items[s.rank].text[s.start : s.end]) for s, _ in shortlist]
+    fits = sentence_fits(engine, read, question)
+    scores = [relevance + fit for (_, relevance), fit in zip(shortlist, fits, strict=True)]
+    return shortlist[scores.index(max(scores))][0]
 
 
 def _kept(

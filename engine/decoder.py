@@ -1,6 +1,6 @@
 """The decoder: one forward pass over a chunk of tokens, advancing a state."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -145,7 +145,9 @@ class Decoder:
             memory_only = not output and i == len(layers) - 1
             kind, memory, coder = self.config.layers[i], state.layers[i], self._coders[i]
             beside, memory.linear = sparse_heads(coder, self.config, layer, kind, hidden, memory.linear)
-            heads = self._attend(coder, layer, kind, hidden, memory, state.tokens_read, memory_only, dense)
+            qkv, coded = self._project(coder, layer, hidden)
+            given = (hidden, qkv, coded, memory, state.tokens_read)
+            heads = self._heads(coder, layer, kind, *given, memory_only, dense)
             if heads is None:
                 break
             if beside is not None:
@@ -159,6 +161,34 @@ class Decoder:
         self.tokens_seen += len(ids)
         return hidden if output else None
 
+    def forward_each(self, sequences: Sequence[Tensor], states: Sequence[ContextState]) -> Tensor:
+        """`forward` of each of `sequences` [T_i] into a state of its own, weights used once for all; their
+        streams [T_1 + ... + T_n, d], one behind the other. Only where `windows_alone`.
+        """
+        lengths = [len(ids) for ids in sequences]
+        hidden = self.embed(torch.cat(list(sequences)))
+        for i, layer in enumerate(self.weights.layers):
+            kind, coder = self.config.layers[i], self._coders[i]
+            qkv, _ = self._project(coder, layer, hidden)
+            heads = [
+                self._heads(coder, layer, kind, rows, part, None, state.layers[i], state.tokens_read)
+                for rows, part, state in zip(hidden.split(lengths), qkv.split(lengths), states, strict=True)
+            ]
+            coder.add_plain(layer.out, torch.cat([part for part in heads if part is not None]), hidden)
+            self._feed_forward(coder, layer, hidden)
+        for state, count in zip(states, lengths, strict=True):
+            state.tokens_read += count
+        self.tokens_seen += len(hidden)
+        return hidden
+
+    @property
+    def windows_alone(self) -> bool:
+        """Whether no layer computes anything that carries tokens on but a window of keys and values."""
+        return not self.config.learned_sinks and all(
+            kind.window is not None and layer.gates is None and kind.sparse is None and kind.memory is None
+            for kind, layer in zip(self.config.layers, self.weights.layers, strict=True)
+        )
+
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [T, V] from the residual stream [T, d]."""
         normed = F.rms_norm(hidden, (hidden.shape[-1],), self.weights.norm, self.config.norm_eps)
@@ -171,23 +201,15 @@ class Decoder:
         if entering is not None:
             add_routed(coder, self.config, layer, entering, hidden)
 
-    def _attend(
-        self,
-        coder: Coder,
-        layer: LayerWeights,
-        kind: LayerConfig,
-        hidden: Tensor,
-        memory: LayerState,
-        position: int,
-        memory_only: bool,
-        dense: bool,
-    ) -> Tensor | None:
-        """Outputs of all heads [T, H D] before the output projection; None if only the memory was to be
-        filled.
+    def _heads(
+        self, coder: Coder, layer: LayerWeights, kind: LayerConfig, hidden: Tensor, qkv: Tensor, coded: Any,
+        memory: LayerState, position: int, memory_only: bool = False, dense: bool = False,
+    ) -> Tensor | None:  # fmt: skip
+        """Outputs of all heads [T, H D] before the output projection, from what `_project` gave for the
+        stream `hidden` [T, d] of one sequence; None if only the memory was to be filled.
         """
         c = self.config
         count = len(hidden)
-        qkv, coded = self._project(coder, layer, hidden)
         split = (c.num_heads * c.head_dim, c.num_kv_heads * c.head_dim, c.num_kv_heads * c.head_dim)
         parts = qkv.split(split, dim=-1)
         q, k, v = (part.view(count, -1, c.head_dim).transpose(0, 1) for part in parts)

@@ -19,7 +19,7 @@ from engine.passages import PassageCoder, question_code
 from engine.placement import Placement, automatic, device_dtype, place
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
-from engine.stepping import aligned_chunks, choose
+from engine.stepping import aligned_chunks, choose, gathered
 from engine.tally import SpikeTally
 from engine.tokenizer import Tokenizer
 from engine.w8aspike import W8ASpikeCoder
@@ -130,6 +130,23 @@ class Engine:
                 parts.append(part)
         self._end(sum(map(len, parts)), started, state)
         return torch.cat(parts or [self.decoder.embed(self._ids([]))])
+
+    def hidden_each(self, sequences: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """`hidden` of each of `sequences`, which know nothing of each other; short ones are read together,
+        which is faster.
+        """
+        started, done = self._begin(), 0
+        segment, together = self.placement.segment, self.decoder.windows_alone
+        for group in gathered(sequences, 2 * segment):
+            if not together or len(group) == 1 or max(map(len, group)) > segment:
+                yield from map(self.hidden, group)
+                continue
+            states = [self.new_state() for _ in group]
+            with torch.inference_mode():
+                streams = self.decoder.forward_each([self._ids(ids) for ids in group], states)
+            done += len(streams)
+            self._end(done, started, states[-1])
+            yield from streams.split([len(ids) for ids in group])
 
     def next_logits(self, hidden: Tensor) -> Tensor:
         """Logits [T, V] (on the CPU) of rows of `hidden` [T, d]."""

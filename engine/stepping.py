@@ -1,12 +1,15 @@
 """How a text is cut on its way through the decoder, and how the next token is chosen."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from engine.window_cache import SEGMENT
+
+Piece = TypeVar("Piece", bound=Sized)
 
 
 def aligned_chunks(
@@ -19,6 +22,18 @@ def aligned_chunks(
     while piece := list(itertools.islice(source, min(size - position % size, segment - position % segment))):
         yield piece
         position += len(piece)
+
+
+def gathered(sequences: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
+    """Runs of `sequences` with at most `size` places together; a longer one comes alone."""
+    held: list[Piece] = []
+    for piece in sequences:
+        if held and sum(map(len, held)) + len(piece) > size:
+            yield held
+            held = []
+        held.append(piece)
+    if held:
+        yield held
 
 
 def choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> int:

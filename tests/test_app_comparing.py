@@ -34,7 +34,9 @@ def archive(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Read by the tiny model, which cannot weigh words: shared words decide."""
     copy_read(tmp_path, FILES)
     monkeypatch.setattr(answering, "found_probability", lambda *_: 0.9)
-    monkeypatch.setattr(answering, "sentence_fit", lambda *_: 0.0)
+    monkeypatch.setattr(
+        answering, "sentence_fits", lambda _engine, sentences, _question: [0.0] * len(sentences)
+    )
     with services.database.session() as s:
         return archives.get_archive(s, "Archive")
 

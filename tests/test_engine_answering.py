@@ -6,7 +6,7 @@ from engine import Engine, drafting
 from engine import answering as module
 from engine import evidence as evidence_module
 from engine.answering import NOT_FOUND, Evidence, Weighed, answer, rank_evidence
-from engine.evidence import sentence_fit
+from engine.evidence import sentence_fits
 from engine.prompting import build_prompt
 from engine.refusal import found_probability
 from engine.sentences import content_terms, sentence_spans
@@ -22,6 +22,11 @@ TRIAL = Evidence(
 NOTICE = "What is the notice period of the lease?"
 
 
+def alike(_engine, sentences, _question):
+    """No sentence fits better than another: what a random model says of them is noise."""
+    return [0.0] * len(sentences)
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     return Engine.load(tiny_model_dir(tmp_path_factory.mktemp("model")))
@@ -33,7 +38,7 @@ def said(monkeypatch):
 
     def say(draft: str, probability: float = 0.9) -> None:
         monkeypatch.setattr(module, "found_probability", lambda *_: probability)
-        monkeypatch.setattr(module, "sentence_fit", lambda *_: 0.0)  # a random model's is noise
+        monkeypatch.setattr(module, "sentence_fits", alike)
 
         def stream(self):
             self.text = draft
@@ -177,21 +182,19 @@ def test_the_likelier_of_two_fitting_sentences_is_chosen(engine, said, monkeypat
     both = Evidence(5, "x.txt", "", "The notice period is short. The notice period is ninety days.")
     said("")
 
-    def likelihood(_engine, _title, text, _question):
-        return 0.0 if "ninety" in text else -2.0
+    def likelihood(_engine, sentences, _question):
+        return [0.0 if "ninety" in text else -2.0 for _, text in sentences]
 
-    monkeypatch.setattr(module, "sentence_fit", likelihood)
+    monkeypatch.setattr(module, "sentence_fits", likelihood)
     assert _ask(engine, evidence=(both,)).answer == "The notice period is ninety days. [1]"
 
 
 def test_of_two_sentences_as_likely_the_one_that_answers_fits_better(engine, monkeypatch):
-    def read(_engine, passages, _question):
-        return -1.0, 2.0 if "ninety" in passages[0][1] else -2.0
+    def read(_engine, offered, _question):
+        return [(-1.0, 2.0 if "ninety" in passages[0][1] else -2.0, 9) for passages in offered]
 
     monkeypatch.setattr(evidence_module, "_read", read)
-    fits = [
-        sentence_fit(engine, "x.txt", text, "How long is the notice?") for text in ("ninety days", "short")
-    ]
+    fits = sentence_fits(engine, [("x.txt", "ninety days"), ("x.txt", "short")], "How long is the notice?")
     assert fits[0] > fits[1]
 
 
@@ -241,7 +244,7 @@ def test_the_draft_ends_with_its_first_sentence(engine, monkeypatch):
 
 def test_a_draft_cut_off_in_mid_sentence_is_not_shown(engine, monkeypatch):
     monkeypatch.setattr(module, "found_probability", lambda *_: 0.9)
-    monkeypatch.setattr(module, "sentence_fit", lambda *_: 0.0)
+    monkeypatch.setattr(module, "sentence_fits", alike)
     words = engine.tokenizer.encode("The notice period is ninety days and")
     monkeypatch.setattr(engine, "generate", lambda *_: iter(words))
     events = list(answer(engine, None, NOTICE, [Weighed(LEASE, 1.0)], max_new_tokens=len(words)))

@@ -18,10 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
-from app.recalling import CANDIDATES, EVIDENCE, as_evidence, find_candidates
+from app.recalling import CANDIDATES, find_candidates, weigh
 from engine import ContextState, Engine
 from engine.answering import AnswerResult, answer
-from engine.evidence import rank_evidence
 from tests.bench.data_archive import NEEDLES
 from tests.bench.read_archive import ReadArchive
 from tests.bench.record import record
@@ -41,7 +40,7 @@ def trial(
     """Whether the needle's passage is among the candidates, weighed best, cited; if the answer is right."""
     services, context, started = archive.services, archive.context, time.perf_counter()
     found = find_candidates(services, context, archive.id, needle[wording], documents)
-    ranked = rank_evidence(engine, needle[wording], as_evidence(found), EVIDENCE)
+    ranked = weigh(engine, needle[wording], found)
     result: AnswerResult | None = None
     for event in answer(engine, state, needle[wording], ranked):
         result = event.result or result

@@ -19,10 +19,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from app.recalling import CANDIDATES, as_evidence, find_candidates
+from app.recalling import CANDIDATES, as_evidence, find_candidates, weigh
 from app.services import Services
 from app.settings import Options
-from engine.evidence import rank_evidence
 from storage import archives
 from tests.bench.archive import Planted, write_archive
 from tests.bench.record import ROOT, record
@@ -55,7 +54,7 @@ def ranks(home: Path, questions: list[tuple[str, Planted]]) -> dict[str, list[in
     places: dict[str, list[int]] = {"fused": [], "reranked": []}
     for question, planted in questions:
         found = find_candidates(services, context, archive.id, question, None)
-        ranked = rank_evidence(services.engine, question, as_evidence(found), CANDIDATES)
+        ranked = weigh(services.engine, question, found, CANDIDATES)
         for name, evidence in (("fused", as_evidence(found)), ("reranked", [w.evidence for w in ranked])):
             hits = [i for i, e in enumerate(evidence) if planted.fact.sentence in " ".join(e.text.split())]
             places[name].append(hits[0] if hits else 999)

@@ -4,11 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from app.recalling import CANDIDATES, Context, as_evidence, find_candidates
+from app.recalling import CANDIDATES, Context, find_candidates, weigh
 from app.services import Services
 from app.settings import Options
 from engine.convert.data import Passage, Question
-from engine.evidence import rank_evidence
 from engine.recall import search_codes
 from storage import PassageText, archives, passages
 from tests.bench.data_archive import INDEX
@@ -58,8 +57,7 @@ class ReadArchive:
 
     def reranked(self, question: str) -> list[int]:
         """What the product answers from."""
-        evidence = as_evidence(self.candidates(question))
-        ranked = rank_evidence(self.services.engine, question, evidence, CANDIDATES)
+        ranked = weigh(self.services.engine, question, self.candidates(question), CANDIDATES)
         return [item.evidence.id for item in ranked]
 
     def candidates(self, question: str) -> list[PassageText]:

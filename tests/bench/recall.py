@@ -25,11 +25,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
-from app.recalling import CANDIDATES, as_evidence, find_candidates
+from app.recalling import CANDIDATES, find_candidates, weigh
 from engine import Engine
 from engine.convert.data import EVAL_SETS, Passage, Question, read_eval
 from engine.convert.features import passage_features
-from engine.evidence import rank_evidence
 from engine.passages import sign_codes
 from engine.recall import search_codes
 from storage import Database, PassageSpan, archives, documents, passages
@@ -100,8 +99,8 @@ class Archive:
 
     def reranked(self, question: str) -> list[int]:
         """What the product answers from."""
-        evidence = as_evidence(self._candidates(question))
-        return [item.evidence.id for item in rank_evidence(self.engine, question, evidence, CANDIDATES)]
+        ranked = weigh(self.engine, question, self._candidates(question), CANDIDATES)
+        return [item.evidence.id for item in ranked]
 
     @property
     def passages(self) -> int:

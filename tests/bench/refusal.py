@@ -27,7 +27,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
-from app.recalling import EVIDENCE, as_evidence, find_candidates
+from app.recalling import EVIDENCE, find_candidates, weigh
 from app.services import Services
 from app.settings import Options
 from engine import Engine
@@ -83,7 +83,7 @@ def measure(engine: Engine, data: Path, name: str, count: int) -> list[dict[str,
         fitting = [q for q in questions if q.answers and q.specific >= 1 and left_out(q, group) is absent]
         for item in draw.sample(fitting, min(count // 2, len(fitting))):
             found = [Evidence(i, p.title, "", p.text) for i, p in enumerate(index.search(item.question))]
-            ranked = rank_evidence(engine, item.question, found, 4)
+            ranked = rank_evidence(engine, item.question, found, EVIDENCE)
             if not ranked:
                 continue
             ((_, relevance),) = SentenceIndex([w.evidence for w in ranked]).best_for_question(item.question)
@@ -104,8 +104,8 @@ def planted(home: Path) -> list[dict[str, object]]:
     for wording in ("question", "paraphrase"):
         for item in facts:
             question = getattr(item.fact, wording)
-            found = as_evidence(find_candidates(services, context, archive.id, question, None))
-            ranked = rank_evidence(services.engine, question, found, EVIDENCE)
+            found = find_candidates(services, context, archive.id, question, None)
+            ranked = weigh(services.engine, question, found)
             index, best = SentenceIndex([w.evidence for w in ranked]), ranked[0]
             if index.named(question) < NAMED_NEEDED:
                 continue

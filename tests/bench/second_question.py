@@ -18,10 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
-from app.recalling import EVIDENCE, as_evidence
+from app.recalling import weigh
 from engine.answering import answer
 from engine.convert.data import EVAL_SETS, read_eval
-from engine.evidence import rank_evidence
 from tests.bench.read_archive import ReadArchive
 from tests.bench.record import record
 from tests.bench.worker import NAME
@@ -34,9 +33,9 @@ def first_token(archive: ReadArchive, question: str) -> dict[str, float] | None:
     services, at = archive.services, [time.perf_counter()]
     archive.context = services.contexts.get(services, archive.id)
     at.append(time.perf_counter())
-    found = as_evidence(archive.candidates(question))
+    found = archive.candidates(question)
     at.append(time.perf_counter())
-    ranked = rank_evidence(services.engine, question, found, EVIDENCE)
+    ranked = weigh(services.engine, question, found)
     at.append(time.perf_counter())
     result = None
     for event in answer(services.engine, archive.context.state, question, ranked):

@@ -27,7 +27,7 @@ def found_probability(*_: object, **__: object) -> float:
 
 
 answering.found_probability = refusal.found_probability = found_probability
-answering.sentence_fit = lambda *_: 0.0
+answering.sentence_fits = lambda _engine, sentences, _question: [0.0] * len(sentences)
 parser.can_recognise = lambda: False
 task.BEAT_S = 0.5
 

@@ -1,0 +1,68 @@
+"""Sequences that know nothing of each other, read together: each as if it had been read alone."""
+
+import pytest
+import torch
+
+from engine import Engine
+from engine.stepping import gathered
+from tests.tiny import tiny_model_dir
+
+LENGTHS = (5, 40, 1, 333, 700, 2, 1300, 64)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["windows", "gated branches too"])
+def model(tmp_path_factory, request):
+    return tiny_model_dir(tmp_path_factory.mktemp("model"), gates=request.param)
+
+
+def _sequences():
+    draw = torch.Generator().manual_seed(0)
+    return [torch.randint(3, 300, (count,), generator=draw).tolist() for count in LENGTHS]
+
+
+@pytest.mark.parametrize("spiking", [True, False])
+def test_read_together_each_sequence_gives_what_it_gives_alone(model, spiking):
+    engine = Engine.load(model, dtype="float32", spiking=spiking)
+    together = list(engine.hidden_each(_sequences()))
+    assert [len(hidden) for hidden in together] == list(LENGTHS)
+    for ids, hidden in zip(_sequences(), together, strict=True):
+        alone = engine.hidden(ids)
+        apart = (hidden - alone).abs().amax(dim=1)
+        # As for chunks of one text: float32 sums in another order; spike-coded, a count may round otherwise.
+        close = apart < 500 * 2**-24 * float(alone.abs().max())
+        assert float(close.float().mean()) > (0.9 if spiking else 0.9999)
+        assert float(apart.max()) < 0.1 * float(alone.abs().max())
+
+
+def test_short_sequences_share_products_with_the_weights(tmp_path, monkeypatch):
+    engine, products = Engine.load(tiny_model_dir(tmp_path)), []
+    (coder,) = {id(one): one for one in engine.decoder._coders}.values()
+    own = coder.norm_linear
+    monkeypatch.setattr(
+        coder, "norm_linear", lambda layer, x, *rest: products.append(len(x)) or own(layer, x, *rest)
+    )
+    seen, layers = engine.decoder.tokens_seen, len(engine.decoder.weights.layers)
+    streams = engine.hidden_each(_sequences())
+    next(streams)
+    assert products == [sum(LENGTHS[:6])] * layers, "two segments of 1,024 tokens at most, when asked for"
+    assert engine.last_run.tokens == sum(LENGTHS[:6])
+    assert sum(map(len, streams)) == sum(LENGTHS[1:])
+    longer = [count for piece in (1024, 276, 64) for count in [piece] * layers]
+    assert products[layers:] == longer, "one longer than a segment is read by itself, in pieces"
+    assert engine.decoder.tokens_seen - seen == sum(LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "groups"),
+    [
+        ([], []),
+        ([3], [[3]]),
+        ([3, 4], [[3, 4]]),
+        ([3, 4, 5], [[3, 4], [5]]),
+        ([99, 1], [[99], [1]]),
+        ([7, 0], [[7, 0]]),
+    ],
+)
+def test_groups_hold_what_fits_in_order(lengths, groups):
+    found = gathered([[1] * length for length in lengths], 8)
+    assert [[len(ids) for ids in group] for group in found] == groups
