@@ -138,7 +138,7 @@ class Engine:
         started, done = self._begin(), 0
         segment, together = self.placement.segment, self.decoder.windows_alone
         for group in gathered(sequences, 2 * segment):
-            if not together or len(group) == 1 or max(map(len, group)) > segment:
+            if not together or len(group) == 1 or not all(0 < len(ids) <= segment for ids in group):
                 yield from map(self.hidden, group)
                 continue
             states = [self.new_state() for _ in group]

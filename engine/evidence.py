@@ -27,7 +27,6 @@ PER_ODDS = 0.15
 sentence of their passage (without 0.85), of 30 questions of NQ 0.70 (0.57), COVID-QA 0.89 (0.86), of 15 of
 SQuAD 0.87 (0.80)."""
 
-
 ROWS = 256
 """Places whose logits over the whole vocabulary are held at once."""
 

@@ -52,6 +52,15 @@ def test_short_sequences_share_products_with_the_weights(tmp_path, monkeypatch):
     assert engine.decoder.tokens_seen - seen == sum(LENGTHS)
 
 
+def test_nothing_and_what_is_no_token_are_taken_as_they_are_alone(tmp_path):
+    engine = Engine.load(tiny_model_dir(tmp_path))
+    assert list(engine.hidden_each([])) == []
+    assert [len(hidden) for hidden in engine.hidden_each([[], [5, 6], []])] == [0, 2, 0]
+    for bad in (-1, engine.config.vocab_size):
+        with pytest.raises(ValueError, match="token ids must lie in"):
+            list(engine.hidden_each([[5, 6], [bad]]))
+
+
 @pytest.mark.parametrize(
     ("lengths", "groups"),
     [
