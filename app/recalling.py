@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +26,10 @@ BY_CODE = 40
 WITHIN = 20
 BEST_DOCUMENTS = 3  # a contract names its parties on page one and the clause asked for on page nine
 CANDIDATES = 12
-FIRST_BY_WORDS = 8
-"""How many of the candidates are those that share most words; codes and documents bring in the others. Of
-900 development questions in an archive of 4.1 million tokens 0.91 so have their passage among the twelve;
-0.89 with all places given by fused ranks, which push out what stands fifth to twelfth by words (physics:
-0.99 and 0.90; tests/bench/results/recall.jsonl)."""
+FIRST_BY_WORDS = 5
+"""So many of those that share most words are candidates whatever else is found."""
+PER_PLACE = 0.03
+"""Likeness lost by a place that is e times as far down, both among those found by words and among all."""
 EVIDENCE = 4
 
 
@@ -79,10 +79,10 @@ def find_candidates(
     document_ids: Sequence[int] | None,
     prefer: Sequence[int] = (),
 ) -> list[PassageText]:
-    """Passages that share most words with the question, joined by those of nearest code and of the documents
-    that fit best, in the order of their fused reciprocal ranks (measured by tests/bench/recall.py). `prefer`:
-    documents that an earlier answer of the thread cited; their passages are ranked once more among
-    themselves, and no place is given by words alone.
+    """Passages that share most words with the question, those of nearest code and those of the documents that
+    fit best, ordered by how alike they are to the question token by token and by their places there (measured
+    by tests/bench/recall.py). `prefer`: documents that an earlier answer of the thread cited; their passages
+    are ranked once more among themselves, and the places alone decide, for such a question leaves words out.
     """
     from engine.recall import fuse, search_codes
 
@@ -101,9 +101,25 @@ def find_candidates(
             rows, _ = search_codes(codes, code, BY_CODE)
             rankings.append(ids[rows].tolist())
         ranked = [found for found, _ in fuse(rankings)]
-        first = [] if prefer else by_words[:FIRST_BY_WORDS]
-        chosen = list(dict.fromkeys([*first, *ranked]))[:CANDIDATES]
-        return passages.get_passages(s, sorted(chosen, key=ranked.index))
+        found = passages.get_passages(s, ranked[:CANDIDATES] if prefer else ranked)
+    return found if prefer else _most_alike(engine, question, found, by_words)
+
+
+def _most_alike(
+    engine: Engine, question: str, found: Sequence[PassageText], by_words: Sequence[int]
+) -> list[PassageText]:
+    """The candidates among `found` (best place first), by likeness and their places."""
+    from engine.likeness import likeness
+
+    alike = likeness(engine, question, [f"{item.title()}\n{item.text}" for item in as_evidence(found)])
+    among = {item: place for place, item in enumerate(by_words)}
+    scores = {
+        item.id: like - PER_PLACE * (log1p(place) + log1p(among.get(item.id, len(found))))
+        for place, (item, like) in enumerate(zip(found, alike, strict=True))
+    }
+    kept = set(by_words[:FIRST_BY_WORDS])
+    chosen = sorted(found, key=lambda item: (item.id not in kept, -scores[item.id]))[:CANDIDATES]
+    return sorted(chosen, key=lambda item: -scores[item.id])
 
 
 def _search(

@@ -12,6 +12,7 @@ from engine.block_memory import block_memory
 from engine.coding import Coder, DenseCoder, Linear, SpikeCoder, per_layer
 from engine.config import LayerConfig, ModelConfig
 from engine.gated_linear import gated_heads
+from engine.layer_memory import linear_state, window_cache
 from engine.moe import add_routed
 from engine.sinks import LearnedSinks
 from engine.sparse_state import add_halves, sparse_heads
@@ -74,17 +75,8 @@ class Decoder:
         prelude = self._read_sinks() if c.learned_sinks else None
         layers = []
         for i, layer in enumerate(c.layers):
-            window = None
-            if layer.window is not None:
-                window = WindowCache(
-                    c.num_kv_heads, c.head_dim, layer.window, c.sinks, self.cache_dtype,
-                    self._coders[i].true_positions, self.device,
-                )  # fmt: skip
-            shape: tuple[int, ...] = (c.num_kv_heads, c.head_dim, c.head_dim)
-            if layer.sparse is not None:
-                shape = (1 + layer.sparse.partitions, c.num_heads, c.head_dim, c.head_dim)
-            keeps = layer.linear or layer.sparse is not None
-            linear = torch.zeros(shape, device=self.device) if keeps else None
+            window = self._window_cache(i)
+            linear = linear_state(c, layer, self.device)
             blocks = block_memory(c, layer, self.spill, self.cache_dtype, self.device)
             if prelude is None:
                 layers.append(LayerState(window, linear, blocks=blocks))
@@ -95,6 +87,12 @@ class Decoder:
         passage_sum = torch.zeros(c.hidden_size, device=self.device)
         return ContextState(fingerprint, layers, passage_sum, self.rotary)
 
+    def _window_cache(self, layer: int) -> WindowCache | None:
+        true_positions = self._coders[layer].true_positions
+        return window_cache(
+            self.config, self.config.layers[layer], self.cache_dtype, true_positions, self.device
+        )
+
     def _read_sinks(self) -> ContextState:
         """The state after the learned sinks; read once, for they depend on no text."""
         if self._prelude is None:
@@ -102,9 +100,7 @@ class Decoder:
             layers = [
                 LayerState(
                     None,
-                    torch.zeros(c.num_kv_heads, c.head_dim, c.head_dim, device=self.device)
-                    if layer.linear
-                    else None,
+                    linear_state(c, layer, self.device),
                     LearnedSinks() if layer.window is not None else None,
                 )
                 for layer in c.layers
@@ -161,31 +157,46 @@ class Decoder:
         self.tokens_seen += len(ids)
         return hidden if output else None
 
-    def forward_each(self, sequences: Sequence[Tensor], states: Sequence[ContextState]) -> Tensor:
-        """`forward` of each of `sequences` [T_i] into a state of its own, weights used once for all; their
-        streams [T_1 + ... + T_n, d], one behind the other. Only where `windows_alone`.
+    def forward_each(
+        self, streams: Sequence[Tensor], start: int = 0, stop: int | None = None
+    ) -> tuple[Tensor, ...]:
+        """Streams [T_i, d] of sequences that know nothing of each other, `start` layers done (0: `embed` of
+        their tokens), taken on to `stop` layers as `forward` takes each into a new state, weights used once
+        for all. Only where `reads_abreast`.
         """
-        lengths = [len(ids) for ids in sequences]
-        hidden = self.embed(torch.cat(list(sequences)))
-        for i, layer in enumerate(self.weights.layers):
-            kind, coder = self.config.layers[i], self._coders[i]
+        lengths = [len(stream) for stream in streams]
+        hidden, heads = torch.cat(list(streams)), None
+        memories: dict[tuple[int | None, bool], list[LayerState]] = {}
+        for i in range(start, len(self.weights.layers) if stop is None else stop):
+            layer, kind, coder = self.weights.layers[i], self.config.layers[i], self._coders[i]
+            alike = (kind.window, layer.gates is not None)
+            if alike not in memories:
+                linear = linear_state(self.config, kind, self.device) if layer.gates is not None else None
+                memories[alike] = [LayerState(self._window_cache(i), linear) for _ in streams]
             qkv, _ = self._project(coder, layer, hidden)
-            heads = [
-                self._heads(coder, layer, kind, rows, part, None, state.layers[i], state.tokens_read)
-                for rows, part, state in zip(hidden.split(lengths), qkv.split(lengths), states, strict=True)
-            ]
-            coder.add_plain(layer.out, torch.cat([part for part in heads if part is not None]), hidden)
+            parts = []
+            split = zip(hidden.split(lengths), qkv.split(lengths), memories[alike], strict=True)
+            for rows, part, memory in split:
+                memory.forget()
+                given = self._heads(coder, layer, kind, rows, part, None, memory, 0)
+                assert given is not None
+                parts.append(given)
+            heads = torch.cat(parts, out=heads)
+            coder.add_plain(layer.out, heads, hidden)
             self._feed_forward(coder, layer, hidden)
-        for state, count in zip(states, lengths, strict=True):
-            state.tokens_read += count
-        self.tokens_seen += len(hidden)
-        return hidden
+        if start == 0:
+            self.tokens_seen += len(hidden)
+        return hidden.split(lengths)
 
     @property
-    def windows_alone(self) -> bool:
-        """Whether no layer computes anything that carries tokens on but a window of keys and values."""
+    def reads_abreast(self) -> bool:
+        """Whether `forward_each` can be used: no layer carries tokens on but by a window of keys and values
+        and by gated linear attention whose gates do not share the coded input.
+        """
         return not self.config.learned_sinks and all(
-            kind.window is not None and layer.gates is None and kind.sparse is None and kind.memory is None
+            kind.sparse is None
+            and kind.memory is None
+            and (layer.gates is None or not isinstance(layer.gates.decay, Linear))
             for kind, layer in zip(self.config.layers, self.weights.layers, strict=True)
         )
 

@@ -3,11 +3,13 @@
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from engine.abreast import Abreast
 from engine.checkpoint import open_checkpoint
 from engine.coding import Coder, DenseCoder, SpikeCoder
 from engine.config import ModelConfig, parse_config, with_threshold
@@ -17,9 +19,10 @@ from engine.families import FAMILIES
 from engine.host import compute_dtype
 from engine.passages import PassageCoder, question_code
 from engine.placement import Placement, automatic, device_dtype, place
+from engine.ranking import load_ranking
 from engine.runs import ReadProgress, RunStats, run_stats
 from engine.state import ContextState
-from engine.stepping import aligned_chunks, choose, gathered
+from engine.stepping import aligned_chunks, choose
 from engine.tally import SpikeTally
 from engine.tokenizer import Tokenizer
 from engine.w8aspike import W8ASpikeCoder
@@ -34,7 +37,7 @@ def fingerprint_of(identity: str, spiking: bool, dtype: torch.dtype) -> str:
     return hashlib.sha256(f"{identity}:{NUMERICS}:{spiking}:{dtype}".encode()).hexdigest()
 
 
-class Engine:
+class Engine(Abreast):
     """One loaded model. Make it with `Engine.load`; sequence memory lives in `ContextState` alone."""
 
     def __init__(
@@ -86,6 +89,7 @@ class Engine:
         kind = compute_dtype(dtype if device == "cpu" else device_dtype(dtype), config)
         placement = place(device, kind, kernels)
         weights = FAMILIES[config.model_type].load(source, config, use_spikes, kind)
+        weights = replace(weights, ranking=load_ranking(checkpoint.path, config))
         source.finish()
         tokenizer = checkpoint.load_tokenizer()
         config, changed = with_threshold(config, spike_k if use_spikes else None)
@@ -130,23 +134,6 @@ class Engine:
                 parts.append(part)
         self._end(sum(map(len, parts)), started, state)
         return torch.cat(parts or [self.decoder.embed(self._ids([]))])
-
-    def hidden_each(self, sequences: Sequence[Sequence[int]]) -> Iterator[Tensor]:
-        """`hidden` of each of `sequences`, which know nothing of each other; short ones are read together,
-        which is faster.
-        """
-        started, done = self._begin(), 0
-        segment, together = self.placement.segment, self.decoder.windows_alone
-        for group in gathered(sequences, 2 * segment):
-            if not together or len(group) == 1 or not all(0 < len(ids) <= segment for ids in group):
-                yield from map(self.hidden, group)
-                continue
-            states = [self.new_state() for _ in group]
-            with torch.inference_mode():
-                streams = self.decoder.forward_each([self._ids(ids) for ids in group], states)
-            done += len(streams)
-            self._end(done, started, states[-1])
-            yield from streams.split([len(ids) for ids in group])
 
     def next_logits(self, hidden: Tensor) -> Tensor:
         """Logits [T, V] (on the CPU) of rows of `hidden` [T, d]."""
@@ -263,5 +250,6 @@ class Engine:
         self._tally.clear()
         return time.perf_counter()
 
-    def _end(self, tokens: int, started: float, state: ContextState) -> None:
-        self.last_run = run_stats(tokens, time.perf_counter() - started, state.nbytes, self._tally)
+    def _end(self, tokens: int, started: float, state: ContextState | None = None) -> None:
+        nbytes = 0 if state is None else state.nbytes
+        self.last_run = run_stats(tokens, time.perf_counter() - started, nbytes, self._tally)

@@ -4,6 +4,7 @@ passage, and, where it was trained to say so, whether the passage answers it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,12 +12,16 @@ from torch import Tensor
 from engine.engine import Engine
 from engine.errors import ModelError
 from engine.grounded import ANSWER, NO_ANSWER, PASSAGE_TOKENS, numbered, question_text
+from engine.sifting import Prompt, sift
 from engine.stepping import gathered
 from engine.tokenizer import Tokenizer
 
 PER_LOGIT = 1.0
 """Nats of likelihood that one unit of the log odds is worth in the order of passages: of 96 development
 questions with six close passages each, 0.82 find the right one first (by likelihood alone 0.72)."""
+
+PER_PROMISE = 0.5
+"""The same for what the passage promised halfway."""
 
 PER_NAT = 0.4
 """What a nat of a sentence's likelihood of the question weighs beside the words they share: of 36 SQuAD
@@ -52,18 +57,28 @@ class Weighed:
     """A passage after one reading with the question.
 
     `gain`: what it adds to the question's mean log likelihood (nats a token); `odds`: log odds that it
-    answers the question, 0 from models that were not trained to tell; `tokens`: what the reading took.
+    answers the question, `promise`: what it promised halfway, both 0 from models that were not trained to
+    tell; `tokens`: what the reading took.
     """
 
     evidence: Evidence
     gain: float
     odds: float = 0.0
     tokens: int = 0
+    promise: float = 0.0
 
     @property
     def score(self) -> float:
         """What passages are ordered by."""
-        return self.gain + PER_LOGIT * self.odds
+        return self.gain + PER_LOGIT * self.odds + PER_PROMISE * self.promise
+
+
+class _Reading(NamedTuple):
+    """Mean log likelihood of the question's tokens behind a prompt's passages; see `Weighed` for the rest."""
+
+    likelihood: float
+    odds: float
+    promise: float
 
 
 def tokenizer_of(engine: Engine) -> Tokenizer:
@@ -88,52 +103,58 @@ def rank_evidence(
     if not candidates:
         return []
     offered = [[(item.title(), item.text)] for item in candidates]
-    readings = _read(engine, offered if alone is not None else [[], *offered], question)
+    prompts = prompts_of(engine, offered if alone is not None else [*offered, []], question)
+    readings = _read(engine, prompts, top)
     if alone is None:
-        alone = readings.pop(0)[0]
+        alone = readings.pop(len(candidates)).likelihood
     weighed = [
-        Weighed(item, likelihood - alone, odds, tokens)
-        for item, (likelihood, odds, tokens) in zip(candidates, readings, strict=True)
+        Weighed(candidates[i], read.likelihood - alone, read.odds, len(prompts[i]), read.promise)
+        for i, read in readings.items()
     ]
     return sorted(weighed, key=lambda w: -w.score)[:top]
 
 
 def question_alone(engine: Engine, question: str) -> float:
     """Mean log likelihood (nats a token) of `question` without a passage."""
-    ((likelihood, _, _),) = _read(engine, [[]], question)
-    return likelihood
+    return _read(engine, prompts_of(engine, [[]], question), 0)[0].likelihood
 
 
 def sentence_fits(engine: Engine, sentences: Sequence[tuple[str, str]], question: str) -> list[float]:
     """How well each sentence (title, text) fits the question beyond the words they share, in shares of the
     question.
     """
-    readings = _read(engine, [[sentence] for sentence in sentences], question)
-    return [PER_NAT * likelihood + PER_ODDS * odds for likelihood, odds, _ in readings]
+    prompts = prompts_of(engine, [[sentence] for sentence in sentences], question)
+    readings = _read(engine, prompts, len(prompts))
+    return [PER_NAT * read.likelihood + PER_ODDS * read.odds for read in readings.values()]
 
 
-def _read(
-    engine: Engine, offered: Sequence[Sequence[tuple[str, str]]], question: str
-) -> list[tuple[float, float, int]]:
-    """For each of `offered`, some passages (title, text): mean log likelihood of the question's tokens after
-    them, log odds of an answer, and tokens read.
-    """
+def prompts_of(engine: Engine, offered: Sequence[Sequence[tuple[str, str]]], question: str) -> list[Prompt]:
+    """A prompt of the question behind each of `offered`, some passages (title, text)."""
     tokenizer = tokenizer_of(engine)
     asked = question_text(tokenizer, question)[:PASSAGE_TOKENS]
     after = tokenizer.encode(ANSWER) if engine.config.grounded else []
-    befores = [[tokenizer.separator_id, *numbered(tokenizer, passages)] for passages in offered]
-    sequences = [[*before, *asked, *after] for before in befores]
-    rows = [
-        torch.cat((hidden[len(before) - 1 : len(before) + len(asked) - 1], hidden[-1:]))
-        for before, hidden in zip(befores, engine.hidden_each(sequences), strict=True)
+    return [
+        Prompt([tokenizer.separator_id, *numbered(tokenizer, passages)], asked, after, not passages)
+        for passages in offered
     ]
-    readings = []
-    for group in gathered(rows, ROWS):
-        for logits in engine.next_logits(torch.cat(group)).split([len(some) for some in group]):
-            chosen = torch.log_softmax(logits[:-1], dim=-1).gather(1, torch.tensor(asked)[:, None])
-            odds = answer_odds(engine, logits[-1]) if engine.config.grounded else 0.0
-            readings.append((float(chosen.mean()), odds))
-    return [(*reading, len(ids)) for reading, ids in zip(readings, sequences, strict=True)]
+
+
+def _read(engine: Engine, prompts: Sequence[Prompt], top: int) -> dict[int, _Reading]:
+    """What was found of each prompt that `sift` reads to the end, by its index."""
+    sifted = sift(engine, prompts, top)
+    rows = [prompts[i].question_rows(found.stream) for i, found in sifted.items()]
+    logits = (
+        part
+        for group in gathered(rows, ROWS)
+        for part in engine.next_logits(torch.cat(group)).split([len(some) for some in group])
+    )
+    readings = {}
+    for (i, found), part in zip(sifted.items(), logits, strict=True):
+        asked = torch.tensor(prompts[i].asked)[:, None]
+        chosen = torch.log_softmax(part[:-1], dim=-1).gather(1, asked)
+        odds = answer_odds(engine, part[-1]) if engine.config.grounded else 0.0
+        readings[i] = _Reading(float(chosen.mean()), odds, found.promise)
+    return readings
 
 
 def answer_odds(engine: Engine, logits: Tensor) -> float:

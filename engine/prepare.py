@@ -21,6 +21,7 @@ from torch import Tensor
 from engine.errors import EngineError, ModelError
 from engine.gguf_source import unpermute
 from engine.lora import merge
+from engine.ranking import PREFIX, save_ranking
 from engine.tokenizer import Tokenizer
 from kernels.int8 import quantize_rows
 
@@ -119,11 +120,12 @@ def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
     tokenizer = Tokenizer.from_gguf(gguf)
     print("Quantising to INT8 ...", flush=True)
     tensors = engram_tensors(base, settings["num_layers"])
-    config = engram_config(settings, gguf.name)
+    config, trained = engram_config(settings, gguf.name), {}
     if adapter is not None and adapter.is_file():
         with safe_open(adapter, "pt") as file:
-            merge(tensors, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (no dict)
+            trained = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no dict)
             config |= json.loads((file.metadata() or {}).get(SETTINGS_KEY, "{}"))
+        merge(tensors, {name: value for name, value in trained.items() if not name.startswith(PREFIX)})
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:
@@ -131,6 +133,7 @@ def prepare(gguf: Path, folder: Path, adapter: Path | None = None) -> None:
         (temporary / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
         tokenizer.save(temporary)
         save_file(tensors, temporary / "model.safetensors")
+        save_ranking(trained, temporary)
         os.chmod(temporary, 0o755)
         if folder.exists():
             old = folder.with_name(f".old-{os.getpid()}")

@@ -34,6 +34,13 @@ class LayerState:
     sinks: LearnedSinks | None = None
     blocks: BlockMemory | None = None
 
+    def forget(self) -> None:
+        """As if nothing had been read, of windows and linear attention; the memory stays allocated."""
+        if self.window is not None:
+            self.window.forget()
+        if self.linear is not None:
+            self.linear = self.linear.new_zeros(self.linear.shape)
+
 
 class ContextState:
     """What an engine keeps of the tokens read so far; made by `Engine.new_state`, advanced by the engine

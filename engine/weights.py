@@ -107,6 +107,16 @@ class RecallWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class RankingWeights:
+    """What a passage promises, told after `layer` layers of reading it with a question: the sum over its two
+    features (`engine.sifting.Prompt.features`) times `directions` [2, d].
+    """
+
+    layer: int
+    directions: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class ModelWeights:
     """All tensors of a decoder; `embedding` is looked up, `head` gives logits; `sinks` [S, d] float32 are
     embeddings of learned sink tokens.
@@ -118,6 +128,7 @@ class ModelWeights:
     head: Linear
     recall: RecallWeights | None
     sinks: Tensor | None = None
+    ranking: RankingWeights | None = None
 
     def arranged(self, arrange: Callable[[Tensor], Tensor]) -> "ModelWeights":
         """The same weights, INT8 ones of the layers (not of the tables) laid out by `arrange`."""

@@ -109,6 +109,11 @@ class WindowCache:
         self.length, self.seen = stop, self.seen + count
         return rotated
 
+    def forget(self) -> None:
+        """As if nothing had been appended; the memory stays allocated."""
+        self.seen = self.length = self.origin = 0
+        self._sink_rotated = None
+
     def visible(self, count: int) -> tuple[Tensor, Tensor]:
         """Rotated keys and values that the last `count` tokens can see, their own included: [Hk, N, D]
         each.

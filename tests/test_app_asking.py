@@ -23,7 +23,7 @@ from app.services import Services
 from app.worker import Worker
 from engine import answering as engine_answering
 from engine.answering import NOT_FOUND, AnswerEvent, AnswerResult, AnswerStats, Quote
-from storage import Archive, NotFoundError, documents, findings
+from storage import Archive, NotFoundError, PassageText, documents, findings
 
 __all__ = ["archive", "services"]  # fixtures
 
@@ -204,20 +204,46 @@ def test_asking_leaves_the_archives_state_as_it_was(services: Services, archive:
     assert services.contexts.get(services, archive.id).state.tokens_read == before
 
 
-def test_what_shares_most_words_is_always_a_candidate(
-    services: Services, archive: Archive, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("alike", "prefer", "first"),
+    [
+        ({}, (), [1, 2, 3]),
+        ({57: 1.0}, (), [57, 1, 2]),
+        ({57: 0.01}, (), [1, 2, 3]),
+        (dict.fromkeys(range(31, 61), 1.0), (), [41, 42, 43]),
+        ({57: 1.0}, (9,), [1, 21, 41]),
+    ],
+    ids=[
+        "places alone",
+        "much more alike",
+        "hardly more alike",
+        "half of them alike",
+        "a follow-up leaves words out",
+    ],
+)
+def test_candidates_are_ordered_by_their_places_and_by_likeness(
+    services: Services,
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    alike: dict[int, float],
+    prefer: tuple[int, ...],
+    first: list[int],
 ) -> None:
-    """Codes and documents may not push out the best by words, only join them."""
     ids = list(range(1, 61))
     by_words, within, by_code = ids[:20], ids[20:40], ids[40:60]
-    searches = iter([by_words, within])
+    searches = iter([by_words, within, []])
     monkeypatch.setattr(recalling, "_search", lambda *given: next(searches))
     monkeypatch.setattr(recalling, "_best_documents", lambda *given: [])
     monkeypatch.setattr("engine.recall.search_codes", lambda *given: (np.arange(20), None))
-    monkeypatch.setattr(recalling.passages, "get_passages", lambda s, chosen: list(chosen))
+    rows = [PassageText(i, 1, "file.txt", "", "", 1, 0, 1, str(i)) for i in ids]
+    monkeypatch.setattr(recalling.passages, "get_passages", lambda s, ids: [rows[i - 1] for i in ids])
+    monkeypatch.setattr(
+        "engine.likeness.likeness",
+        lambda engine, question, texts: [alike.get(int(text.split("\n")[1]), 0.0) for text in texts],
+    )
     context = SimpleNamespace(ids=np.array(by_code), codes=np.zeros((20, 1), np.uint8))
-    found = recalling.find_candidates(services, context, archive.id, "notice period", None)  # type: ignore[arg-type]
+    found = recalling.find_candidates(services, context, archive.id, "notice period", None, prefer)  # type: ignore[arg-type]
+    assert [item.id for item in found[:3]] == first
     assert len(found) == recalling.CANDIDATES
-    assert set(by_words[: recalling.FIRST_BY_WORDS]) < set(found)
-    assert set(found) & set(within)
-    assert set(found) & set(by_code)
+    if not prefer:
+        assert set(by_words[: recalling.FIRST_BY_WORDS]) <= {item.id for item in found}

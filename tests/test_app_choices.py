@@ -143,7 +143,7 @@ class Broken:
     def read(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    hidden = hidden_each = logits = read
+    hidden = hidden_each = advance_each = logits = read
 
 
 def on_a_broken_card(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

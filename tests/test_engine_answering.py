@@ -1,6 +1,9 @@
 """From evidence to an answer: support, verbatim quotes, refusal, hostile passages."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from engine import Engine, drafting
 from engine import answering as module
@@ -190,10 +193,10 @@ def test_the_likelier_of_two_fitting_sentences_is_chosen(engine, said, monkeypat
 
 
 def test_of_two_sentences_as_likely_the_one_that_answers_fits_better(engine, monkeypatch):
-    def read(_engine, offered, _question):
-        return [(-1.0, 2.0 if "ninety" in passages[0][1] else -2.0, 9) for passages in offered]
-
-    monkeypatch.setattr(evidence_module, "_read", read)
+    odds = iter([2.0, -2.0])
+    monkeypatch.setattr(evidence_module, "answer_odds", lambda *_: next(odds))
+    monkeypatch.setattr(engine, "config", replace(engine.config, grounded=True))
+    monkeypatch.setattr(torch, "log_softmax", lambda logits, dim: torch.zeros_like(logits) - 1.0)
     fits = sentence_fits(engine, [("x.txt", "ninety days"), ("x.txt", "short")], "How long is the notice?")
     assert fits[0] > fits[1]
 

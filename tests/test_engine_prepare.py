@@ -11,7 +11,7 @@ from engine.errors import ModelError
 from engine.gguf_source import unpermute
 from engine.prepare import main, prepare
 from tests.gguf_files import interleaved, write_llama
-from tests.tiny import tiny_tensors
+from tests.tiny import SETTINGS, tiny_tensors
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,20 @@ def test_the_prepared_model_computes_what_its_weights_say(gguf, tmp_path, capsys
     save_file(tensors, direct / "model.safetensors")
     ids = list(range(3, 120))
     assert torch.equal(engine.logits(ids), Engine.load(direct, dtype="float32").logits(ids))
+
+
+def test_the_score_that_sifts_is_put_beside_the_weights_and_leaves_the_fingerprint(gguf, tmp_path):
+    adapter = tmp_path / "adapter.safetensors"
+    directions = torch.randn(2, SETTINGS["hidden_size"])
+    save_file({"ranking.layer": torch.tensor([1]), "ranking.directions": directions}, adapter)
+    prepare(gguf, tmp_path / "plain", None)
+    prepare(gguf, tmp_path / "sifting", adapter)
+    plain, sifting = Engine.load(tmp_path / "plain"), Engine.load(tmp_path / "sifting")
+    assert sifting.fingerprint == plain.fingerprint
+    assert plain.decoder.weights.ranking is None
+    assert torch.equal(sifting.decoder.weights.ranking.directions, directions)
+    prepare(gguf, tmp_path / "sifting", None)
+    assert Engine.load(tmp_path / "sifting").decoder.weights.ranking is None
 
 
 def test_the_adapter_is_merged_and_changes_the_fingerprint(gguf, tmp_path):

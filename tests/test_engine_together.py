@@ -44,12 +44,35 @@ def test_short_sequences_share_products_with_the_weights(tmp_path, monkeypatch):
     seen, layers = engine.decoder.tokens_seen, len(engine.decoder.weights.layers)
     streams = engine.hidden_each(_sequences())
     next(streams)
-    assert products == [sum(LENGTHS[:6])] * layers, "two segments of 1,024 tokens at most, when asked for"
+    assert products == [sum(LENGTHS[:6])] * layers, "only when asked for"
     assert engine.last_run.tokens == sum(LENGTHS[:6])
     assert sum(map(len, streams)) == sum(LENGTHS[1:])
     longer = [count for piece in (1024, 276, 64) for count in [piece] * layers]
     assert products[layers:] == longer, "one longer than a segment is read by itself, in pieces"
     assert engine.decoder.tokens_seen - seen == sum(LENGTHS)
+
+
+def test_four_segments_at_most_are_read_at_once(tmp_path, monkeypatch):
+    engine, products = Engine.load(tiny_model_dir(tmp_path)), []
+    own = engine.decoder.forward_each
+    monkeypatch.setattr(
+        engine.decoder,
+        "forward_each",
+        lambda streams, *rest: products.append(len(streams)) or own(streams, *rest),
+    )
+    assert len(list(engine.hidden_each([[5] * 900] * 5))) == 5
+    assert products == [4, 1]
+
+
+def test_gated_branches_are_read_abreast_from_an_empty_state(tmp_path):
+    engine = Engine.load(tiny_model_dir(tmp_path, gates=True), dtype="float32", spiking=False)
+    assert engine.decoder.reads_abreast
+    twice = list(engine.hidden_each([_sequences()[1]] * 2))
+    assert torch.equal(*twice), "one's memory is not the other's"
+    halfway = list(engine.advance_each(engine.embed_each(_sequences()[:2]), 0, 1))
+    whole = list(engine.advance_each(halfway, 1))
+    for streams, ids in zip(whole, _sequences()[:2], strict=True):
+        assert torch.allclose(streams, engine.hidden(ids), rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_and_what_is_no_token_are_taken_as_they_are_alone(tmp_path):

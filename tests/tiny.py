@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from engine.prepare import engram_config, engram_tensors
+from engine.ranking import DIRECTIONS, LAYER, save_ranking
 
 SETTINGS = {
     "vocab_size": 512,
@@ -30,15 +31,19 @@ CORPUS = (
 )
 
 
-def tiny_model_dir(folder: Path, *, seed: int = 0, gates: bool = False) -> Path:
+def tiny_model_dir(folder: Path, *, seed: int = 0, gates: bool = False, ranking: bool = False) -> Path:
     """Write the model below `folder` and return its path; `gates` adds random gated linear attention
-    weights.
+    weights, `ranking` random directions to sift passages by after its second layer.
     """
     target = folder / "tiny-model"
     target.mkdir(parents=True, exist_ok=True)
     config = engram_config(SETTINGS, "tiny") | {"windows": [WINDOW] * SETTINGS["num_layers"]}
     (target / "config.json").write_text(json.dumps(config), "utf-8")
     save_file(tiny_tensors(seed, gates), target / "model.safetensors")
+    if ranking:
+        draw = torch.Generator().manual_seed(seed + 2)
+        directions = torch.randn(2, SETTINGS["hidden_size"], generator=draw)
+        save_ranking({LAYER: torch.tensor([2]), DIRECTIONS: directions}, target)
     _tokenizer().save(str(target / "tokenizer.json"))
     names = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}
     (target / "tokenizer_config.json").write_text(json.dumps(names), "utf-8")

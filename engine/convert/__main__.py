@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from engine.convert import answer, attention, evaluate, package, recall, spike, upcycle
+from engine.convert import answer, attention, evaluate, package, rank, recall, spike, upcycle
 from engine.errors import EngineError
 
 
@@ -11,7 +11,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one stage; exit code 1 with one line when its input cannot be used, 130 stopped."""
     parser = argparse.ArgumentParser(prog="python -m engine.convert", description=__doc__)
     stages = parser.add_subparsers(dest="stage", required=True)
-    for module in (package, attention, answer, recall, evaluate, upcycle, spike):
+    for module in (package, attention, answer, recall, rank, evaluate, upcycle, spike):
         module.add_arguments(stages)
     options = parser.parse_args(argv)
     try:

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from app.recalling import CANDIDATES, as_evidence, find_candidates, weigh
+from app.recalling import as_evidence, find_candidates, weigh
 from app.services import Services
 from app.settings import Options
 from storage import archives
@@ -27,6 +27,7 @@ from tests.bench.archive import Planted, write_archive
 from tests.bench.record import ROOT, record
 
 NAME = "planted facts"
+AMONG = 5
 
 
 def command(home: Path, *arguments: str) -> str:
@@ -54,7 +55,7 @@ def ranks(home: Path, questions: list[tuple[str, Planted]]) -> dict[str, list[in
     places: dict[str, list[int]] = {"fused": [], "reranked": []}
     for question, planted in questions:
         found = find_candidates(services, context, archive.id, question, None)
-        ranked = weigh(services.engine, question, found, CANDIDATES)
+        ranked = weigh(services.engine, question, found, AMONG)
         for name, evidence in (("fused", as_evidence(found)), ("reranked", [w.evidence for w in ranked])):
             hits = [i for i, e in enumerate(evidence) if planted.fact.sentence in " ".join(e.text.split())]
             places[name].append(hits[0] if hits else 999)
@@ -63,7 +64,7 @@ def ranks(home: Path, questions: list[tuple[str, Planted]]) -> dict[str, list[in
 
 def shares(places: list[int]) -> dict[str, float]:
     """Share of questions whose passage is first, and among the first five."""
-    return {f"rank{k}": round(sum(p < k for p in places) / len(places), 3) for k in (1, 5)}
+    return {f"rank{k}": round(sum(p < k for p in places) / len(places), 3) for k in (1, AMONG)}
 
 
 def judge(facts: list[Planted], answers: dict[str, dict[str, Any]], prefix: str) -> dict[str, float]:

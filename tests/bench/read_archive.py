@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from app.recalling import CANDIDATES, Context, find_candidates, weigh
+from app.recalling import Context, find_candidates, weigh
 from app.services import Services
 from app.settings import Options
 from engine.convert.data import Passage, Question
@@ -12,6 +12,7 @@ from engine.recall import search_codes
 from storage import PassageText, archives, passages
 from tests.bench.data_archive import INDEX
 
+RERANKED = 5
 LETTERS = 40
 STEP = 10
 SHARED = 0.3
@@ -56,8 +57,8 @@ class ReadArchive:
         return [item.id for item in self.candidates(question)]
 
     def reranked(self, question: str) -> list[int]:
-        """What the product answers from."""
-        ranked = weigh(self.services.engine, question, self.candidates(question), CANDIDATES)
+        """What the product answers from, and one more."""
+        ranked = weigh(self.services.engine, question, self.candidates(question), RERANKED)
         return [item.evidence.id for item in ranked]
 
     def candidates(self, question: str) -> list[PassageText]:

@@ -25,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import app.bench  # noqa: F401  (before torch)
-from app.recalling import CANDIDATES, find_candidates, weigh
+from app.recalling import find_candidates, weigh
 from engine import Engine
 from engine.convert.data import EVAL_SETS, Passage, Question, read_eval
 from engine.convert.features import passage_features
@@ -33,7 +33,7 @@ from engine.passages import sign_codes
 from engine.recall import search_codes
 from storage import Database, PassageSpan, archives, documents, passages
 from storage.ingest.parsed import ParsedDocument, ParsedPage
-from tests.bench.read_archive import ReadArchive
+from tests.bench.read_archive import RERANKED, ReadArchive
 from tests.bench.record import record
 from tests.bench.worker import NAME
 
@@ -98,8 +98,8 @@ class Archive:
         return [item.id for item in self._candidates(question)]
 
     def reranked(self, question: str) -> list[int]:
-        """What the product answers from."""
-        ranked = weigh(self.engine, question, self._candidates(question), CANDIDATES)
+        """What the product answers from, and one more."""
+        ranked = weigh(self.engine, question, self._candidates(question), RERANKED)
         return [item.evidence.id for item in ranked]
 
     @property
@@ -123,9 +123,13 @@ class Archive:
 
 
 def measure(
-    archive: Archive | ReadArchive, questions: list[Question], gold: dict[str, Passage], found: Found
+    archive: Archive | ReadArchive,
+    questions: list[Question],
+    gold: dict[str, Passage],
+    found: Found,
+    counts: tuple[int, ...] = (1, 5, 12, 20),
 ) -> dict[str, float]:
-    """Recall at 1, 5, 12 and 20 (the product takes 12 to weigh), and median milliseconds a question."""
+    """Recall among the first `counts` (the product takes 12 to weigh), and median milliseconds a question."""
     places, times = [], []
     for item in questions:
         started = time.perf_counter()
@@ -133,8 +137,7 @@ def measure(
         times.append(time.perf_counter() - started)
         places.append(archive.place(ids, item, gold[item.cid]))
     shares = {
-        f"recall@{k}": round(sum(p is not None and p < k for p in places) / len(places), 3)
-        for k in (1, 5, 12, 20)
+        f"recall@{k}": round(sum(p is not None and p < k for p in places) / len(places), 3) for k in counts
     }
     return shares | {"ms": round(1000 * median(times), 1)}
 
@@ -151,7 +154,8 @@ def measure_sets(archive: Archive | ReadArchive, options: argparse.Namespace) ->
         ways = {"words": archive.by_words, "codes": archive.by_codes, "fused": archive.fused}
         values: dict[str, Any] = {way: measure(archive, asked, gold, found) for way, found in ways.items()}
         if options.rerank:
-            values["reranked"] = measure(archive, asked[: options.rerank], gold, archive.reranked)
+            some = asked[: options.rerank]
+            values["reranked"] = measure(archive, some, gold, archive.reranked, (1, RERANKED))
         settings = {"set": name, "passages": archive.passages, "questions": len(asked)}
         settings |= {"reranked_questions": options.rerank, "archive": archive.kind}
         record("recall", settings, values, options.out)
