@@ -21,7 +21,8 @@ PER_LOGIT = 1.0
 questions with six close passages each, 0.82 find the right one first (by likelihood alone 0.72)."""
 
 PER_PROMISE = 0.5
-"""The same for what the passage promised halfway."""
+"""The same for what the passage promised halfway: of 360 development questions, put to an archive of four
+million tokens, 0.74 find the right one first of twelve (by likelihood and odds 0.72)."""
 
 PER_NAT = 0.4
 """What a nat of a sentence's likelihood of the question weighs beside the words they share: of 36 SQuAD
